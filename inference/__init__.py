@@ -1,0 +1,13 @@
+"""Inference for any Pyro model/guide pair: `svi`, `mcmc`, and `diagnose`. It knows no model."""
+
+from . import checks
+from .diagnostics import Finding, Report, diagnose
+from .mcmc import mcmc
+from .pair import Pair
+from .posterior import Posterior
+from .storage import load
+from .svi import svi
+from .symmetry import Permutation
+from .table import Table, as_table
+
+__all__ = ["Finding", "Pair", "Permutation", "Posterior", "Report", "Table", "as_table", "checks", "diagnose", "load", "mcmc", "svi"]

@@ -1,0 +1,42 @@
+"""Checks that pairs ask of the rows they are given; each names the row or column, what is wrong and what to do."""
+
+import torch
+
+from .table import Table
+
+
+def two_dimensional(table: Table, dim: int) -> None:
+    """Rows of `dim` numbers. Raises ValueError."""
+    if table.x.dim() != 2:
+        raise ValueError(f"rows must form a table (rows, columns), not shape {tuple(table.x.shape)}; flatten each row first")
+    if table.x.shape[1] != dim:
+        raise ValueError(f"this pair reads rows of {dim} columns, and these have {table.x.shape[1]}: {', '.join(table.columns[:8])}")
+
+
+def enough_rows(table: Table, least: int, why: str) -> None:
+    """At least `least` rows. Raises ValueError."""
+    if len(table) < least:
+        raise ValueError(f"{len(table)} row{'s' * (len(table) > 1)} cannot be fitted: {why}")
+
+
+def no_empty_rows(table: Table) -> None:
+    """No row is missing altogether. Raises ValueError."""
+    empty = table.x.isnan().flatten(1).all(1).nonzero()
+    if len(empty):
+        raise ValueError(f"{table.row(int(empty[0]))} has no value at all ({len(empty)} such in all); drop it")
+
+
+def no_empty_columns(table: Table) -> None:
+    """No column is missing altogether. Raises ValueError."""
+    for name, missing in zip(table.columns, table.x.isnan().all(0).tolist(), strict=True):
+        if missing:
+            raise ValueError(f"column {name!r} has no value at all; drop it")
+
+
+def no_constant_columns(table: Table) -> None:
+    """Every column varies. Raises ValueError."""
+    low = torch.where(table.x.isnan(), torch.inf, table.x).amin(0)
+    high = torch.where(table.x.isnan(), -torch.inf, table.x).amax(0)
+    for name, constant, value in zip(table.columns, (low == high).tolist(), low.tolist(), strict=True):
+        if constant:
+            raise ValueError(f"column {name!r} is constant ({value:g}), so no scale can be learnt from it; drop it")

@@ -1,0 +1,62 @@
+"""A posterior as ArviZ reads it."""
+
+from typing import TYPE_CHECKING, Any
+
+import arviz_base
+import numpy as np
+import torch
+import xarray as xr
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+
+def to_arviz(posterior: "Posterior", log_likelihood: bool) -> xr.DataTree:
+    """See `Posterior.to_arviz`."""
+    pair, table = posterior.pair, posterior.table
+    groups: dict[str, Any] = {"posterior": {n: d.cpu().numpy() for n, d in posterior.aligned.items()}}
+    by_draw = {n: s.cpu().numpy() for n, s in posterior.stats.items() if tuple(s.shape) == posterior.shape}
+    if by_draw:
+        groups["sample_stats"] = by_draw
+    dims, coords = named(posterior)
+    if table is not None:
+        columns = ["row", *(["column"] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())])]
+        dims, coords = {**dims, "x": columns}, {**coords, "row": np.asarray(table.index), "column": table.columns}
+        groups["observed_data"] = {"x": table.x.cpu().numpy()}
+        if log_likelihood:
+            groups["log_likelihood"] = {"x": posterior.log_likelihood(table).cpu().numpy()}
+    used = {d for group in groups.values() for name, v in group.items() for d in dims.get(name, ())} | {"row"}
+    tree = arviz_base.from_dict(
+        groups,
+        dims=dims,
+        coords={d: c for d, c in coords.items() if d in used},
+        attrs={"/": {"pair": type(pair).__name__, "method": posterior.how["method"], "inference_library": "latent-zoo"}},
+    )
+    by_step = {n: ("step", s.cpu().numpy()) for n, s in posterior.stats.items() if s.dim() == 1}
+    if by_step:
+        tree["optimization"] = xr.DataTree(xr.Dataset(by_step))
+    return tree
+
+
+def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """The names of every site's axes, and the labels along them."""
+    declared = posterior.pair.dims
+    dims = {}
+    for site, draws in posterior.draws.items():
+        names = list(declared.get(site, ()))
+        dims[site] = names if len(names) == draws.dim() - 2 else [f"{site}_dim_{i}" for i in range(draws.dim() - 2)]
+    return dims, posterior.pair.coords(posterior.how["columns"])
+
+
+def labelled(posterior: "Posterior") -> tuple[list[str], torch.Tensor]:
+    """Every number that the posterior has draws of, restated ones left out: its label, and (chain, draw, number)."""
+    dims, coords = named(posterior)
+    labels, columns = [], []
+    for site, draws in posterior.aligned.items():
+        if site in posterior.pair.restated:
+            continue
+        for index in np.ndindex(*draws.shape[2:]):
+            places = [str(coords[d][i]) if d in coords else str(i) for d, i in zip(dims[site], index, strict=True)]
+            labels.append(f"{site}[{', '.join(places)}]" if places else site)
+        columns.append(draws.reshape(*draws.shape[:2], -1).double().cpu())
+    return labels, torch.cat(columns, -1)

@@ -1,0 +1,66 @@
+"""Report: should this posterior be believed?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from . import html
+from .findings import Finding, find
+from .table import summarise
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+
+@dataclass(frozen=True)
+class Report:
+    """table: one row a parameter. findings: what was looked at and what it says. ok: nothing found forbids belief."""
+
+    posterior: "Posterior"
+    table: pd.DataFrame
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        return not any(f.severity == "failure" for f in self.findings)
+
+    @property
+    def title(self) -> str:
+        """What was run, in a line."""
+        chains, draws = self.posterior.shape
+        how = self.posterior.how
+        return f"{self.posterior.name}: {how['rows']} rows, {chains} chain{'s' * (chains > 1)} x {draws} draws, {how['seconds']:.1f} s"
+
+    @property
+    def verdict(self) -> str:
+        """The answer, in a line."""
+        if not self.ok:
+            return "Do not believe it yet: " + ", ".join(f.name for f in self.findings if f.severity == "failure") + "."
+        if self.posterior.how["method"] == "map":
+            return "A point to start from: it has no uncertainty to believe."
+        doubts = ", ".join(f.name for f in self.findings if f.severity == "warning")
+        return f"Believe it, with care: {doubts}." if doubts else "Believe it."
+
+    def __str__(self) -> str:
+        table = self.table.to_string(float_format=lambda v: f"{v:.4g}", max_rows=40)
+        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", table])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html.fragment(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """One self-contained page: verdict, findings, pictures, table. Raises OSError where it cannot be written."""
+        path = Path(path)
+        path.write_text(html.page(self), encoding="utf-8")
+        return path
+
+
+def diagnose(posterior: "Posterior") -> Report:
+    """Whether to believe a posterior of any method: R-hat, effective draws, divergences and energy for MCMC; for variational
+    inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first."""
+    table = summarise(posterior)
+    return Report(posterior, table, find(posterior, table))

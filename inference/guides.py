@@ -1,0 +1,35 @@
+"""The guide that a fit uses: the pair's own, a point estimate, or one of Pyro's automatic ones."""
+
+import difflib
+from collections.abc import Callable
+
+from pyro import poutine
+from pyro.infer import autoguide
+from pyro.infer.autoguide.initialization import init_to_value
+from torch import Tensor
+
+from .program import Program, Values
+
+AUTOMATIC = tuple(n for n in autoguide.__all__ if n.startswith("Auto") and n not in ("AutoCallable", "AutoContinuous", "AutoGuideList"))
+
+
+def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) -> Callable:
+    """The guide by its name: None for the pair's own, "map" for a point, or a class of `pyro.infer.autoguide`.
+
+    start: values from which an automatic guide sets out.
+
+    Raises:
+        ValueError: there is no guide of that name; the message suggests the nearest.
+    """
+    if guide is None:
+        return program.pair.guide
+    if guide == "map":
+        guide = "AutoDelta"
+    if guide not in AUTOMATIC:
+        near = difflib.get_close_matches(guide, ("map", *AUTOMATIC), 1, 0.3)
+        raise ValueError(f"no guide {guide!r}{f'; did you mean {near[0]!r}?' if near else ''} There are 'map' and {', '.join(AUTOMATIC)}")
+    continuous = [name for name, site in program.sites.items() if not site.discrete]
+    model = poutine.block(program.pair.model, expose=continuous)
+    made = getattr(autoguide, guide)(model, init_loc_fn=init_to_value(values=start))
+    made(x, program.size)
+    return made.to(x.device)

@@ -1,0 +1,5 @@
+"""Markov chain Monte Carlo on a pair's unconstrained log density, all chains at once."""
+
+from .run import mcmc
+
+__all__ = ["mcmc"]

@@ -1,0 +1,129 @@
+"""Pair: what inference asks of a model/guide pair."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, get_type_hints
+
+import pyro
+import pyro.poutine.indep_messenger
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pyro.nn import PyroModule
+from torch import Tensor
+
+from .symmetry import Permutation
+from .table import Table
+
+
+class Pair(PyroModule):
+    """A Pyro model and the guide that approximates its posterior. Subclass it; write `__init__`, `model` and `guide`.
+
+    - `model(x, size=None)` and `guide(x, size=None)` are Pyro programs. `x` is the rows at hand, `size` how many there are
+      in all. What belongs to a row goes inside `with self.rows(x, size):`; the observed site there holds `x`.
+    - The hyperparameters are the arguments of `__init__`: typed, documented under "Arguments:" in the class docstring, and
+      plain values (numbers, strings, lists). They are checked against their types when a pair is made.
+    - The guide's parameters are attributes named `q_*`. The guide has no discrete site: those are summed out of the model.
+
+    Optional, each used by one generic piece of code:
+
+    - `symmetries`: transformations of the parameters that change nothing about the data.
+    - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
+    - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
+    - `picture(posterior)`: the family's own figure, for the report.
+    """
+
+    hyperparameters: dict[str, Any]
+    symmetries: tuple[Permutation, ...] = ()
+    dims: Mapping[str, tuple[str, ...]] = {}
+    restated: tuple[str, ...] = ()
+    picture: ClassVar[Callable[[Any], Any] | None] = None
+
+    # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.
+    model: Callable[..., None]
+    guide: Callable[..., None]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _checked(cls.__init__)
+
+    @classmethod
+    def read(cls, table: Table) -> dict[str, Any]:
+        """The hyperparameters that the data decide (sizes, scales), for those that the user does not give."""
+        return {}
+
+    def check(self, table: Table, fitting: bool) -> None:
+        """Refuse rows that this pair cannot read, or (`fitting`) cannot be fitted to, with a ValueError."""
+
+    def start(self, x: Tensor) -> None:
+        """Set the guide's parameters to a good start for the rows `x`. Random choices use torch's generator."""
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        """Labels for the axes named in `dims`; an axis without labels is numbered."""
+        return {}
+
+    def rows(self, x: Tensor, size: int | None = None) -> pyro.poutine.indep_messenger.IndepMessenger:
+        """The plate "data" over the rows of `x`, which stand for `size` rows."""
+        return pyro.plate("data", size or len(x), subsample=torch.arange(len(x), device=x.device))
+
+
+def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:
+    """The hyperparameters of a pair's class, by name, in order."""
+    named = inspect.signature(cls.__init__).parameters.items()
+    return {n: p for n, p in named if n != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def adapter(cls: type[Pair], name: str) -> TypeAdapter:
+    """What checks and parses the hyperparameter `name` of `cls`."""
+    hints = get_type_hints(inspect.unwrap(cls.__init__), include_extras=True)
+    return TypeAdapter(hints.get(name, Any), config=ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True))
+
+
+def checked(cls: type[Pair], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` as the types of the hyperparameters of `cls` say.
+
+    Raises:
+        TypeError: a name that is no hyperparameter; the message lists those there are.
+        ValueError: a value of the wrong type or out of range; the message says what is allowed.
+    """
+    known = parameters(cls)
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise TypeError(f"{cls.__name__} has no hyperparameter {unknown[0]!r}; it has {', '.join(known)}")
+    return {name: _one(cls, name, value) for name, value in values.items()}
+
+
+def _one(cls: type[Pair], name: str, value: Any) -> Any:
+    value = value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value
+    try:
+        return adapter(cls, name).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"{cls.__name__}: {name}={value!r}: {reason(error)}; {describe(cls)}") from None
+
+
+def reason(error: ValidationError) -> str:
+    """What pydantic found wrong, in a phrase."""
+    return "; or ".join(dict.fromkeys(e["msg"][:1].lower() + e["msg"][1:] for e in error.errors()))
+
+
+def describe(cls: type[Pair]) -> str:
+    """The hyperparameters of a pair's class and their defaults, in a phrase."""
+    return "the hyperparameters are " + ", ".join(str(p).split(":")[0] + f"={p.default!r}" for p in parameters(cls).values())
+
+
+def _checked(init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def wrapper(self: Pair, *args: Any, **kwargs: Any) -> None:
+        if hasattr(self, "hyperparameters"):  # a subclass called super().__init__: the outermost call keeps the record
+            return init(self, *args, **kwargs)
+        names = list(parameters(type(self)))
+        if len(args) > len(names):
+            raise TypeError(f"{type(self).__name__} takes at most {len(names)} hyperparameters ({', '.join(names)}), not {len(args)}")
+        given = checked(type(self), {**dict(zip(names, args, strict=False)), **kwargs})
+        PyroModule.__init__(self)
+        defaults = {n: p.default for n, p in parameters(type(self)).items() if p.default is not p.empty}
+        self.hyperparameters = {**defaults, **given}
+        init(self, **given)
+
+    return wrapper

@@ -1,0 +1,116 @@
+"""Posterior: what every method returns, and what users do with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+import xarray as xr
+from torch import Tensor
+
+from . import latent, predictive, storage
+from .diagnostics import convert
+from .pair import Pair
+from .table import Table
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Draws from the posterior of a pair given its data.
+
+    pair: the fitted pair. draws: site -> (chain, draw, *site), deterministic sites too; one chain for variational inference.
+    stats: name -> (chain, draw) or (step,). how: how it was made, plain values. table: the rows it was given, if kept.
+    """
+
+    pair: Pair
+    draws: Mapping[str, Tensor]
+    stats: Mapping[str, Tensor]
+    how: Mapping[str, Any]
+    table: Table | None
+
+    @classmethod
+    def of(cls, pair: Pair, draws: Mapping[str, Tensor], stats: Mapping[str, Tensor], how: dict[str, Any], table: Table) -> "Posterior":
+        """The result of a run, with what is known of the rows and of the software added to `how`."""
+        known = {
+            "columns": table.columns,
+            "row_shape": list(table.x.shape[1:]),
+            "rows": len(table),
+            "frame": table.frame,
+            "software": {"torch": torch.__version__, "pyro": pyro.__version__},
+        }
+        return cls(pair, {n: d.detach() for n, d in draws.items()}, {n: s.detach() for n, s in stats.items()}, {**how, **known}, table)
+
+    @property
+    def name(self) -> str:
+        """The pair's class and the method."""
+        return f"{type(self.pair).__name__} by {self.how['method']}"
+
+    @property
+    def sites(self) -> list[str]:
+        return list(self.draws)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many chains, and draws of each."""
+        return tuple(next(iter(self.draws.values())).shape[:2])
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.draws.values())).device
+
+    @cached_property
+    def aligned(self) -> dict[str, Tensor]:
+        """`draws` with the pair's symmetries undone, so that a component means the same in every draw."""
+        draws = dict(self.draws)
+        for symmetry in self.pair.symmetries:
+            draws = symmetry.align(draws)
+        return draws
+
+    def log_likelihood(self, x: Any) -> Tensor:
+        """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out."""
+        return predictive.log_likelihood(self, x)
+
+    def score(self, x: Any) -> Tensor:
+        """(row,) log predictive density of each row: the logarithm of its density averaged over the draws."""
+        return predictive.score(self, x)
+
+    def generate(self, rows: int, *, seed: int = 0) -> Any:
+        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...)."""
+        return predictive.generate(self, rows, seed)
+
+    def encode(self, x: Any) -> Any:
+        """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
+
+        A DataFrame if `x` came with names; a dict of these where a row has several latents.
+        """
+        return latent.encode(self, x)
+
+    def impute(self, x: Any, *, seed: int = 0) -> "latent.Imputed":
+        """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd."""
+        return latent.impute(self, x, seed)
+
+    def to_arviz(self, log_likelihood: bool = True) -> xr.DataTree:
+        """Groups posterior (aligned draws), sample_stats, log_likelihood by row, observed_data; `loss` for a fit by steps."""
+        return convert.to_arviz(self, log_likelihood)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the folder, whole or not at all: safetensors, JSON, netCDF.
+
+        Raises: FileExistsError where there is one and not `overwrite`; OSError where it cannot be written.
+        """
+        return storage.save(self, Path(folder), overwrite)
+
+    def mean(self, site: str) -> np.ndarray:
+        """The posterior mean of a site, over aligned draws. Raises LookupError for an unknown site."""
+        if site not in self.draws:
+            raise LookupError(f"no site {site!r}; there are {', '.join(self.draws)}")
+        return self.aligned[site].double().mean((0, 1)).cpu().numpy()
+
+    def __repr__(self) -> str:
+        chains, draws = self.shape
+        sites = ", ".join(f"{n}{list(d.shape[2:])}" for n, d in self.draws.items())
+        return f"<Posterior of {self.name}: {chains} chains x {draws} draws of {sites}>"

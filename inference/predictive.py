@@ -1,0 +1,69 @@
+"""What a posterior says about rows: their density, and new ones."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from .graph import batched
+from .program import Program, Values
+from .run import at_least, seeded
+from .table import Table, as_table
+
+if TYPE_CHECKING:
+    from .posterior import Posterior
+
+CELLS = 20_000_000
+
+
+def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
+    """`function(values, x)` for every draw (first axis), batched as far as memory allows."""
+    flat = {name: draws[name].flatten(0, 1) for name in program.parameters}
+    # A draw's work is about rows x columns x categories; the categories of a pair are few.
+    chunk = max(1, CELLS // (8 * program.x.numel()))
+    return batched(function, program.missing, chunk)(flat, program.x)
+
+
+def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
+    """The posterior's model on rows `x`, checked."""
+    table = as_table(x)
+    posterior.pair.check(table, fitting=False)
+    return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
+
+
+def log_likelihood(posterior: "Posterior", x: Any) -> Tensor:
+    """See `Posterior.log_likelihood`."""
+    program, _ = program_for(posterior, x)
+    continuous = [name for name, site in program.locals.items() if not site.discrete]
+    if continuous:
+        raise TypeError(f"{posterior.name}: the rows' latent {continuous[0]!r} is continuous and cannot be summed out exactly")
+    return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
+
+
+def score(posterior: "Posterior", x: Any) -> Tensor:
+    """See `Posterior.score`."""
+    logs = log_likelihood(posterior, x).double().flatten(0, 1)
+    return logs.logsumexp(0) - math.log(len(logs))
+
+
+def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
+    """See `Posterior.generate`."""
+    at_least(1, rows=rows)
+    first = next(iter(posterior.draws.values()))
+    template = first.new_zeros((1, *posterior.how["row_shape"]))
+    program = Program(posterior.pair, template)
+    with seeded(seed, posterior.device):
+        chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
+        values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
+
+        def simulate(values: Values, x: Tensor) -> Tensor:
+            model = poutine.uncondition(poutine.condition(posterior.pair.model, data=values))
+            return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
+
+        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)[:, 0]
+    columns = posterior.how["columns"]
+    return pd.DataFrame(new.cpu().numpy(), columns=columns) if posterior.how["frame"] else new

@@ -1,0 +1,137 @@
+"""A pair's model on given rows, as pure functions of tensors.
+
+The model is run once eagerly, with Pyro's validation on, to learn its sites. After that it is only ever called by torch's
+function transforms (`graph`), which batch it over chains or draws and trace it into a graph that no longer holds any Python.
+Discrete sites are enumerated in parallel and summed out exactly (`elimination`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.infer import config_enumerate, infer_discrete
+from pyro.poutine import Trace
+from torch import Tensor
+from torch.distributions.constraints import Constraint
+
+from .elimination import is_sample, local, row_terms
+from .missing import any_missing
+from .pair import Pair
+
+Values = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A sample site of the model: its value's shape, its support, whether it is one per row, discrete, or derived."""
+
+    name: str
+    shape: torch.Size
+    support: Constraint
+    local: bool
+    discrete: bool
+    derived: bool
+
+
+class Program:
+    """The model of `pair` for rows `x`, of a data set of `size` rows (default: these are all).
+
+    `sites` are the latent sites and `derived` the deterministic ones, in the model's order; `observed` names the data's site.
+
+    Raises:
+        ValueError: the program does not run on `x`; the message is Pyro's, with the pair and the shape in front.
+        TypeError: a discrete site stands outside the plate "data", where it cannot be summed out row by row.
+    """
+
+    def __init__(self, pair: Pair, x: Tensor, size: int | None = None) -> None:
+        self.pair, self.x, self.size = pair, x, size or len(x)
+        self.missing = any_missing(x)
+        trace = self._prototype()
+        latent = [s for s in trace.nodes.values() if is_sample(s)]
+        self._depth = max([-f.dim for s in latent for f in s["cond_indep_stack"] if f.vectorized], default=0)
+        derived = [s for s in latent if s["infer"].get("_deterministic")]
+        self.sites = {s["name"]: _site(s) for s in latent if not s["is_observed"]}
+        self.derived = {s["name"]: _site(s) for s in derived}
+        self.observed = [s["name"] for s in latent if s["is_observed"] and s not in derived]
+        for site in self.sites.values():
+            if site.discrete and not site.local:
+                raise TypeError(
+                    f"{type(pair).__name__}.model: the discrete site {site.name!r} is not inside the plate 'data'; "
+                    "only discrete sites that belong to one row can be summed out. Move it into the plate, or sum it out by hand."
+                )
+
+    @property
+    def parameters(self) -> dict[str, Site]:
+        """The continuous latent sites shared by all rows: what a posterior has draws of."""
+        return {n: s for n, s in self.sites.items() if not s.local}
+
+    @property
+    def locals(self) -> dict[str, Site]:
+        """The latent sites that each row has of its own."""
+        return {n: s for n, s in self.sites.items() if s.local}
+
+    def trace(self, values: Values, x: Tensor) -> Trace:
+        """One run of the model with the given (constrained) values at its sites and its discrete sites enumerated."""
+        model = poutine.condition(config_enumerate(self.pair.model, "parallel"), data=values)
+        trace = poutine.trace(poutine.enum(model, first_available_dim=-1 - self._depth)).get_trace(x, self.size)
+        trace.compute_log_prob()
+        return trace
+
+    def log_rows(self, values: Values, x: Tensor) -> Tensor:
+        """(rows,) log of p(row, its continuous latents in `values` | parameters), its discrete latents summed out."""
+        return row_terms(self.trace(values, x), len(x) / self.size)
+
+    def log_joint(self, values: Values, x: Tensor) -> Tensor:
+        """Scalar: log p(values, x) with discrete latents summed out, a minibatch `x` standing for all `size` rows."""
+        trace = self.trace(values, x)
+        shared = sum((s["log_prob_sum"] for s in trace.nodes.values() if is_sample(s) and not local(s)), x.new_zeros(()))
+        rows = row_terms(trace, len(x) / self.size).sum()
+        return shared + (rows if len(x) == self.size else rows * (self.size / len(x)))
+
+    def marginals(self, values: Values, x: Tensor) -> Values:
+        """p(z | row, parameters) of every discrete latent z of a row, (rows, categories).
+
+        A marginal is the gradient of the row's log evidence in a potential added to z.
+        """
+        trace = self.trace(values, x)
+        sites = {n: trace.nodes[n] for n, s in self.locals.items() if s.discrete}
+        potentials = {n: torch.zeros_like(s["log_prob"]) for n, s in sites.items()}
+        grads = torch.func.grad(lambda p: row_terms(trace, len(x) / self.size, p).sum())(potentials)
+        return {n: _category_last(grads[n], s["infer"]["_enumerate_dim"], self._depth) for n, s in sites.items()}
+
+    def draw_rows(self, values: Values, x: Tensor) -> Trace:
+        """One run of the model with its discrete latents drawn from their posterior given the rows `x`."""
+        model = poutine.condition(config_enumerate(self.pair.model, "parallel"), data=values)
+        drawn = infer_discrete(model, first_available_dim=-1 - self._depth, strict_enumeration_warning=False)
+        return poutine.trace(drawn).get_trace(x, self.size)
+
+    def derive(self, values: Values, x: Tensor) -> Values:
+        """The values of the deterministic sites that belong to no row; one row is enough to know them."""
+        trace = poutine.trace(poutine.condition(self.pair.model, data=values)).get_trace(x[:1], self.size)
+        return {name: trace.nodes[name]["value"] for name, site in self.derived.items() if not site.local}
+
+    def _prototype(self) -> Trace:
+        name = type(self.pair).__name__
+        try:
+            with torch.no_grad(), pyro.validation_enabled(True), pyro.settings.context(module_local_params=True):
+                trace = poutine.trace(self.pair.model).get_trace(self.x, self.size)
+                trace.compute_log_prob()
+        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
+            raise ValueError(f"{name}.model does not run on x of shape {tuple(self.x.shape)}: {error}") from error
+        if not any(f.name == "data" for s in trace.nodes.values() for f in s.get("cond_indep_stack", ())):
+            raise ValueError(f"{name}.model has no plate 'data': put what belongs to a row inside `with self.rows(x, size):`")
+        return trace
+
+
+def _site(site: dict[str, Any]) -> Site:
+    fn, derived = site["fn"], bool(site["infer"].get("_deterministic"))
+    return Site(site["name"], site["value"].shape, fn.support, local(site), not derived and fn.has_enumerate_support, derived)
+
+
+def _category_last(marginal: Tensor, dim: int, depth: int) -> Tensor:
+    """(rows, categories) from a tensor with the categories at `dim`, the rows in the last `depth` dims."""
+    others = [d for d in range(-marginal.dim(), -depth) if d != dim]
+    marginal = marginal.sum(others, keepdim=True) if others else marginal
+    return marginal.movedim(dim, -1).reshape(-1, marginal.shape[dim])

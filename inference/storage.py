@@ -1,0 +1,164 @@
+"""A posterior as a folder: written whole or not at all, read without running any code.
+
+| file                  | what it holds                                                                     |
+|-----------------------|-----------------------------------------------------------------------------------|
+| posterior.json        | the pair's class and hyperparameters, how it was made, the other files' checksums |
+| posterior.safetensors | draws, stats, and the pair's parameters                                           |
+| arviz.nc              | `to_arviz()`: what other tools read, and the rows                                 |
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import xarray as xr
+from safetensors import SafetensorError
+from torch import Tensor
+
+from .pair import Pair, checked
+from .table import Table, _table
+
+if TYPE_CHECKING:
+    from .posterior import Posterior
+
+FORMAT = 1
+LIKELIHOODS = 10_000_000
+
+
+def save(posterior: "Posterior", folder: Path, overwrite: bool) -> Path:
+    """See `Posterior.save`."""
+    if folder.exists() and not overwrite:
+        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another folder or pass overwrite=True")
+    partial = reserve(folder)
+    try:
+        _write(posterior, partial)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
+            os.replace(folder, old / folder.name)
+            os.replace(partial, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def reserve(folder: Path) -> Path:
+    """An empty folder beside `folder`, to be renamed to it. Raises OSError, told plainly, where that cannot be written."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+        partial.chmod(0o755)
+        return partial
+    except OSError as error:
+        raise OSError(f"cannot write to {folder}: {error.strerror}; choose a folder that you may write to") from error
+
+
+def _write(posterior: "Posterior", folder: Path) -> None:
+    tensors = {f"draws.{n}": v for n, v in posterior.draws.items()} | {f"stats.{n}": v for n, v in posterior.stats.items()}
+    tensors |= {f"pair.{n}": v for n, v in posterior.pair.state_dict().items()}
+    safetensors.torch.save_file({n: v.contiguous().cpu() for n, v in tensors.items()}, folder / "posterior.safetensors")
+    chains, draws = posterior.shape
+    small = posterior.table is not None and chains * draws * len(posterior.table) <= LIKELIHOODS
+    posterior.to_arviz(log_likelihood=small).to_netcdf(folder / "arviz.nc", engine="h5netcdf")
+    cls = type(posterior.pair)
+    record = {
+        "format": FORMAT,
+        "pair": {"class": f"{cls.__module__}:{cls.__qualname__}", "hyperparameters": posterior.pair.hyperparameters},
+        "how": dict(posterior.how),
+        "files": {name: _checksum(folder / name) for name in ("posterior.safetensors", "arviz.nc")},
+    }
+    record["checksum"] = _digest(record)
+    (folder / "posterior.json").write_text(json.dumps(record, indent=1))
+
+
+def load(folder: str | Path, *, pair: type[Pair] | None = None) -> "Posterior":
+    """The posterior that `Posterior.save` wrote to `folder`; no data and no training step is needed.
+
+    pair: the pair's class. By default it is looked up among the pairs that are imported or installed (the entry points
+    "zoo.pairs"); a folder cannot make anything else be imported.
+
+    Raises:
+        FileNotFoundError: no such folder. LookupError: the pair's class is neither imported nor installed.
+        ValueError: the folder is not a saved posterior, is incomplete, or was changed since; the message says which file.
+    """
+    from .posterior import Posterior
+
+    folder = Path(folder)
+    record = _record(folder)
+    cls = pair or _find(record["pair"]["class"], folder)
+    try:
+        tensors = safetensors.torch.load_file(folder / "posterior.safetensors")
+    except SafetensorError as error:
+        raise ValueError(f"{folder / 'posterior.safetensors'} cannot be read: {error}") from error
+    parts: dict[str, dict[str, Tensor]] = {"draws": {}, "stats": {}, "pair": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = value
+    made = cls(**checked(cls, record["pair"]["hyperparameters"]))
+    floats = next(iter(parts["draws"].values())).dtype
+    made.to(floats).load_state_dict(parts["pair"])
+    return Posterior(made, parts["draws"], parts["stats"], record["how"], _rows(folder, record["how"], floats))
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    path = folder / "posterior.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is not a saved posterior, or only half of one: it has no posterior.json")
+    try:
+        record = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not whole: {error}") from error
+    if not isinstance(record, dict) or "format" not in record or "checksum" not in record:
+        raise ValueError(f"{path} was not written by Posterior.save")
+    if record["format"] != FORMAT:
+        raise ValueError(f"{path} has format {record['format']!r}, and this version reads {FORMAT}; use the version that wrote it")
+    if record["checksum"] != _digest({k: v for k, v in record.items() if k != "checksum"}):
+        raise ValueError(f"{path} was changed since it was written; its contents cannot be trusted")
+    for name, checksum in record["files"].items():
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} is incomplete: {name} is missing")
+        if _checksum(folder / name) != checksum:
+            raise ValueError(f"{folder / name} was changed since it was written; its contents cannot be trusted")
+    return record
+
+
+def _find(path: str, folder: Path) -> type[Pair]:
+    for point in importlib.metadata.entry_points(group="zoo.pairs"):
+        if point.value == path:
+            return point.load()
+    known, queue = {}, [Pair]
+    while queue:
+        cls = queue.pop()
+        known[f"{cls.__module__}:{cls.__qualname__}"] = cls
+        queue += cls.__subclasses__()
+    if path not in known:
+        raise LookupError(f"{folder} holds a posterior of {path}, which is neither imported nor installed; import it first, or pass pair=")
+    return known[path]
+
+
+def _rows(folder: Path, how: dict[str, Any], floats: Any) -> Table | None:
+    with xr.open_datatree(folder / "arviz.nc", engine="h5netcdf") as tree:
+        if "observed_data" not in tree.children:
+            return None
+        array = next(iter(tree["observed_data"].data_vars.values())).load()
+    table = _table(array.values, how["columns"], array.indexes["row"], how["frame"])
+    return Table(table.x.to(floats), table.columns, table.index, table.frame)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""Supports that torch lacks, or has without the Jacobian that inference needs."""
+
+import torch
+from torch import Tensor
+from torch.distributions import transforms
+from torch.distributions.constraints import Constraint
+
+
+class CholeskyFactor(Constraint):
+    """Lower triangular matrices with a positive diagonal, as torch's `lower_cholesky`, with a bijection that counts right."""
+
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        return torch.distributions.constraints.lower_cholesky.check(value)
+
+
+cholesky = CholeskyFactor()
+
+
+class VectorToCholesky(transforms.Transform):
+    """A vector of D(D+1)/2 reals to a Cholesky factor (D, D): its diagonal by exp, what is below it as it is."""
+
+    domain = torch.distributions.constraints.real_vector
+    codomain = cholesky
+    bijective = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VectorToCholesky)
+
+    def __hash__(self) -> int:
+        return hash(VectorToCholesky)
+
+    def _call(self, x: Tensor) -> Tensor:
+        dim = self.forward_shape(x.shape[-1:])[-1]
+        rows, columns = torch.tril_indices(dim, dim, -1, device=x.device)
+        matrix = torch.diag_embed(x[..., :dim].exp())
+        below = x.new_zeros(x.shape[:-1] + (dim * dim,))
+        below = below.index_copy(-1, rows * dim + columns, x[..., dim:])
+        return matrix + below.reshape(matrix.shape)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        rows, columns = torch.tril_indices(y.shape[-1], y.shape[-1], -1, device=y.device)
+        return torch.cat([y.diagonal(dim1=-2, dim2=-1).log(), y[..., rows, columns]], -1)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return y.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+    def forward_shape(self, shape: torch.Size) -> torch.Size:
+        dim = round((8 * shape[-1] + 1) ** 0.5 - 1) // 2
+        return torch.Size(shape[:-1] + (dim, dim))
+
+    def inverse_shape(self, shape: torch.Size) -> torch.Size:
+        return torch.Size(shape[:-2] + (shape[-1] * (shape[-1] + 1) // 2,))
+
+
+@torch.distributions.biject_to.register(CholeskyFactor)
+@torch.distributions.transform_to.register(CholeskyFactor)
+def _(constraint: Constraint) -> transforms.Transform:
+    return VectorToCholesky()

@@ -1,0 +1,167 @@
+"""Stochastic variational inference: fit the guide to the posterior by minimising the objective."""
+
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad_and_value
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from .functorch import traceable
+from .graph import batched, traced
+from .guides import choose_guide
+from .objectives import NegativeELBO, check_guide, run_guide
+from .pair import Pair
+from .posterior import Posterior
+from .program import Program, Values
+from .progress import Tell, progress_line
+from .run import at_least, open_door, seeded
+
+WINDOW = 50
+DROPS = 3
+
+
+class Fit(NamedTuple):
+    """One optimisation: the fitted parameters, the loss at every step (step,), and why it stopped."""
+
+    parameters: dict[str, Tensor]
+    loss: Tensor
+    stopped: str
+
+    @property
+    def final(self) -> float:
+        return float(self.loss[-WINDOW:].mean())
+
+
+def svi(
+    pair: Pair,
+    x: Any,
+    *,
+    steps: int = 5000,
+    batch: int | None = None,
+    lr: float = 0.02,
+    particles: int = 1,
+    guide: str | None = None,
+    restarts: int = 1,
+    draws: int = 1000,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Posterior:
+    """Fit `pair` to the rows `x` by variational inference; the pair that is handed in stays as it is.
+
+    Adam runs until the loss, averaged over windows of 50 steps, has stopped falling at the rates lr, 0.3 lr, 0.09 lr and
+    0.027 lr in turn, or for `steps` steps.
+
+    Arguments:
+        x: rows, as `as_table` reads them.
+        steps: at most so many. batch: rows a step (default all), drawn anew each epoch. lr: Adam's first rate.
+        particles: draws from the guide a step. draws: posterior draws to take from the fitted guide.
+        guide: None (the pair's own), "map" (a point), or the name of a guide in `pyro.infer.autoguide`.
+        restarts: independent starts; the one with the least final loss is kept and all are reported.
+        seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
+
+    Returns: a Posterior of one chain (a single draw for "map"); stats: `loss` (step,), `lp` and `log_q` (1, draw).
+
+    Raises:
+        ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
+    """
+    at_least(1, steps=steps, batch=batch, particles=particles, restarts=restarts, draws=draws)
+    if not lr > 0:
+        raise ValueError(f"lr={lr!r} must be positive")
+    pair, table, rows = open_door(pair, x, device)
+    begin = time.perf_counter()
+    with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps * restarts, progress) as tell:
+        program = Program(pair, rows)
+        if batch is not None and batch > len(rows):
+            raise ValueError(f"batch={batch} is more than the {len(rows)} rows; leave it out to use all rows in every step")
+        fits = []
+        for i in range(restarts):
+            objective = _objective(program, guide, particles, rows)
+            fits.append((_fit(objective, rows, batch, steps, lr, lambda n, note, i=i: tell(i * steps + n, note)), objective))
+        fit, objective = min(fits, key=lambda pair_of: pair_of[0].final)
+        objective.load_state_dict(fit.parameters, strict=False)
+        values, derived, stats = _draw(objective, rows, 1 if guide == "map" else draws)
+    how = {
+        "method": "map" if guide == "map" else "svi",
+        "guide": guide or "its own",
+        "steps": len(fit.loss),
+        "stopped": fit.stopped,
+        "restarts": [f.final for f, _ in fits],
+        "settings": {"steps": steps, "batch": batch, "lr": lr, "particles": particles, "restarts": restarts, "draws": draws},
+        "seed": seed,
+        "device": str(rows.device),
+        "seconds": time.perf_counter() - begin,
+    }
+    return Posterior.of(pair, {**values, **derived}, {"loss": fit.loss, **stats}, how, table)
+
+
+def _objective(program: Program, guide: str | None, particles: int, x: Tensor) -> NegativeELBO:
+    with torch.no_grad(), traceable():
+        program.pair.start(x)
+        start, _ = run_guide(program, program.pair.guide, x) if guide else ({}, None)
+        chosen = choose_guide(guide, program, x, start)
+        check_guide(program, chosen, x)
+    return NegativeELBO(program, chosen, particles)
+
+
+def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: float, tell: Tell) -> Fit:
+    values = {n: p.detach().clone() for n, p in objective.named_parameters()}
+    rows = batch or len(x)
+    step = traced(grad_and_value(objective.loss), values, x[:rows], missing=objective.program.missing)
+    optimiser = torch.optim.Adam([nn.Parameter(v) for v in values.values()], lr)
+    leaves = optimiser.param_groups[0]["params"]
+    schedule = ReduceLROnPlateau(optimiser, factor=0.3, patience=2, threshold_mode="abs", min_lr=lr * 0.3**DROPS)
+    losses, order, stopped = x.new_empty(steps), None, f"reached the limit of {steps} steps with the loss still settling"
+    for i in range(steps):
+        at = i * rows % (len(x) // rows * rows)
+        if rows < len(x) and at == 0:
+            order = torch.randperm(len(x), device=x.device)
+        chunk = x if order is None else x[order[at : at + rows]]
+        grads, losses[i] = step({n: p.detach() for n, p in zip(values, leaves, strict=True)}, chunk)
+        for parameter, name in zip(leaves, values, strict=True):
+            parameter.grad = grads[name]
+        optimiser.step()
+        if (i + 1) % WINDOW == 0 and _settled(losses[: i + 1], schedule, tell):
+            stopped = f"converged after {i + 1} steps: the loss stopped falling at every learning rate"
+            break
+    losses = losses[: i + 1]
+    if not losses[-1].isfinite():
+        _explain_divergence(losses)
+    return Fit({n: p.detach() for n, p in zip(values, leaves, strict=True)}, losses.detach(), stopped)
+
+
+def _settled(losses: Tensor, schedule: ReduceLROnPlateau, tell: Tell) -> bool:
+    """Move the learning rate on where the last window is no better than noise; whether it was the last rate."""
+    window = losses[-WINDOW:]
+    mean, noise = float(window.mean()), float(window.std()) / WINDOW**0.5
+    if mean != mean:
+        _explain_divergence(losses)
+    tell(len(losses), f"loss {mean:.4g}")
+    last = schedule.get_last_lr()[0] <= schedule.min_lrs[0] * 1.001
+    schedule.threshold = max(noise, 1e-6 * abs(mean) * 0.01)
+    schedule.step(mean)
+    return last and schedule.num_bad_epochs >= schedule.patience
+
+
+def _explain_divergence(losses: Tensor) -> None:
+    first = int((~losses.isfinite()).nonzero()[0])
+    raise ValueError(
+        f"the loss became {float(losses[first])} at step {first + 1} of {len(losses)}. "
+        "Lower lr, or put the columns on a common scale; priors scaled to the data (zoo.create with x) help too."
+    )
+
+
+def _draw(objective: NegativeELBO, x: Tensor, count: int) -> tuple[Values, Values, Values]:
+    program = objective.program
+
+    def one(_: Tensor) -> tuple[Values, Values, Tensor, Tensor]:
+        values, log_q = run_guide(program, objective.guide, x)
+        shared = {n: v for n, v in values.items() if n in program.parameters}
+        return shared, program.derive(values, x), program.log_joint(values, x), log_q
+
+    chunk = max(1, 20_000_000 // max(1, x.numel()))
+    shared, derived, log_p, log_q = batched(one, program.missing, chunk)(x.new_zeros(count))
+    single = {n: v[None] for n, v in shared.items()}, {n: v[None] for n, v in derived.items()}
+    return *single, {"lp": log_p[None], "log_q": log_q[None]}

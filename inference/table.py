@@ -1,0 +1,107 @@
+"""What a user hands in, converted and checked once, at the door."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from .files import read_file
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as inference reads them.
+
+    x: (rows, ...) in torch's default dtype, `NaN` where a value is missing.
+    columns: names along the second axis. index: labels of the rows. frame: whether it came with names (a DataFrame or a file).
+    """
+
+    x: Tensor
+    columns: list[str]
+    index: pd.Index
+    frame: bool
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def row(self, i: int) -> str:
+        """How a message names row `i`."""
+        return f"row {self.index[i]!r}"
+
+    def dress(self, values: Tensor, columns: list[str]) -> Any:
+        """`values` (rows, len(columns)) in the form in which the rows came: a DataFrame with their index, or the tensor."""
+        return pd.DataFrame(values.cpu().numpy(), self.index, columns) if self.frame else values
+
+
+def as_table(x: Any) -> Table:
+    """Rows from a DataFrame, Series, array, nested list, tensor, scipy sparse matrix, or file (CSV, Parquet, NPY, NPZ).
+
+    One-dimensional input is one column. Numbers become torch's default dtype; missing values become `NaN`.
+
+    Raises:
+        TypeError: `x` is of no such kind. ValueError: no rows, no columns, text, or an infinite value; the message names where.
+        FileNotFoundError: there is no such file.
+    """
+    if isinstance(x, Table):
+        return x
+    if isinstance(x, str | Path):
+        return as_table(read_file(Path(x)))
+    if isinstance(x, pd.Series):
+        x = x.to_frame()
+    if isinstance(x, pd.DataFrame):
+        return _table(_numbers(x), [str(c) for c in x.columns], x.index, frame=True)
+    if isinstance(x, Tensor):
+        array = x.detach().cpu().numpy()
+    elif scipy.sparse.issparse(x):
+        array = x.toarray()
+    elif isinstance(x, np.ndarray | list | tuple):
+        array = np.asarray(x)
+    else:
+        raise TypeError(f"rows must be a DataFrame, array, tensor, sparse matrix or file, not {type(x).__name__}")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"an array of {array.dtype} has no numbers to fit; convert it, or hand in a DataFrame to see which column is at fault"
+        )
+    if array.ndim == 0:
+        raise ValueError(f"{array!r} is a single number, not rows")
+    array = array[:, None] if array.ndim == 1 else array
+    columns = [str(i) for i in range(array.shape[1])]
+    return _table(array.astype(float), columns, pd.RangeIndex(len(array)), frame=False)
+
+
+def _numbers(frame: pd.DataFrame) -> np.ndarray:
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise ValueError(f"column {repeated[0]!r} appears twice; rename or drop one")
+    columns = []
+    for name, values in frame.items():
+        if isinstance(values.dtype, pd.CategoricalDtype) or values.dtype.kind not in "fiubO":
+            raise ValueError(f"column {name!r} holds {values.dtype}, not numbers; drop it or encode it")
+        if values.dtype.kind == "O":
+            _refuse_text(name, values)
+        columns.append(pd.to_numeric(values).to_numpy(float, na_value=np.nan))
+    return np.stack(columns, 1) if columns else np.empty((len(frame), 0))
+
+
+def _refuse_text(name: Any, values: pd.Series) -> None:
+    text = values[values.map(lambda v: not pd.isna(v) and not isinstance(v, int | float | np.number))]
+    if len(text):
+        raise ValueError(f"column {name!r} holds text: {text.iloc[0]!r} in row {text.index[0]!r}; drop the column or encode it as numbers")
+
+
+def _table(array: np.ndarray, columns: list[str], index: pd.Index, frame: bool) -> Table:
+    if len(array) == 0:
+        raise ValueError("the table is empty: it has no rows")
+    if array.size == 0:
+        raise ValueError(f"the table has no values: its shape is {array.shape}")
+    infinite = np.argwhere(np.isinf(array))
+    if len(infinite):
+        row, *rest = infinite[0]
+        where = f"column {columns[rest[0]]!r}, row {index[row]!r}"
+        raise ValueError(f"{where}: {array[tuple(infinite[0])]} is infinite; remove it, or set it to NaN if it is missing")
+    return Table(torch.as_tensor(array, dtype=torch.get_default_dtype()), columns, index, frame)

@@ -1,0 +1,58 @@
+"""Constrained values and the flat unconstrained vector that samplers and point estimates move in."""
+
+import torch
+from torch import Tensor
+from torch.distributions import biject_to, transforms
+
+from .program import Site, Values
+
+
+class Flat:
+    """A bijection between the values of `sites` and a vector of length `size`, with its log Jacobian.
+
+    Raises:
+        TypeError: a support has no bijection, or none whose Jacobian is known.
+    """
+
+    def __init__(self, sites: dict[str, Site]) -> None:
+        self.transforms = {name: _bijection(site) for name, site in sites.items()}
+        self.shapes = {name: self.transforms[name].inverse_shape(site.shape) for name, site in sites.items()}
+        self._sizes = [shape.numel() for shape in self.shapes.values()]
+        self.size = sum(self._sizes)
+
+    def split(self, flat: Tensor) -> Values:
+        """The unconstrained value of every site, from a vector (size,)."""
+        parts = flat.split(self._sizes)
+        return {name: part.reshape(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def constrain(self, flat: Tensor) -> Values:
+        """The value of every site, from a vector (size,)."""
+        return {name: self.transforms[name](u) for name, u in self.split(flat).items()}
+
+    def constrain_with_jacobian(self, flat: Tensor) -> tuple[Values, Tensor]:
+        """The value of every site, and the log determinant of the Jacobian of the map (a scalar)."""
+        values, total = {}, flat.new_zeros(())
+        for name, u in self.split(flat).items():
+            values[name] = self.transforms[name](u)
+            total = total + self.transforms[name].log_abs_det_jacobian(u, values[name]).sum()
+        return values, total
+
+    def flatten(self, values: Values) -> Tensor:
+        """The vector (size,) that `constrain` maps to `values`."""
+        return torch.cat([self.transforms[name].inv(values[name]).reshape(-1) for name in self.shapes])
+
+
+def _bijection(site: Site) -> transforms.Transform:
+    try:
+        bijection = biject_to(site.support)
+    except NotImplementedError:
+        raise TypeError(f"site {site.name!r} has support {site.support}, which has no bijection to the reals") from None
+    value = torch.full(bijection.inverse_shape(site.shape), 0.1)
+    try:
+        bijection.log_abs_det_jacobian(value, bijection(value))
+    except NotImplementedError:
+        raise TypeError(
+            f"site {site.name!r} has support {site.support}, whose bijection has no known Jacobian. "
+            "Use a distribution on a support that has one (`inference.supports.cholesky` for Cholesky factors)."
+        ) from None
+    return bijection

@@ -1,0 +1,74 @@
+"""Real data sets by name, none of which needs a download."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """x: (rows, columns). labels: (rows,) or None. columns: their names. source, license: where it is from."""
+
+    name: str
+    x: "Tensor"
+    labels: "Tensor | None"
+    columns: list[str]
+    source: str
+    license: str
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """`x` with its columns' names."""
+        import pandas as pd
+
+        return pd.DataFrame(self.x.numpy(), columns=self.columns)
+
+
+UCI = "CC BY 4.0"
+FACTS = "facts of public record"
+SOURCES = {
+    "faithful": ("Azzalini & Bowman 1990, Applied Statistics 39: eruptions of Old Faithful (minutes), waiting time to the next", FACTS),
+    "galaxies": ("Roeder 1990, JASA 85: velocities of 82 galaxies in the Corona Borealis region (1000 km/s)", FACTS),
+    "iris": ("Fisher 1936, Annals of Eugenics 7, through scikit-learn", UCI),
+    "wine": ("Aeberhard & Forina 1992, UCI, through scikit-learn", UCI),
+    "breast_cancer": ("Wolberg et al. 1995, UCI, through scikit-learn", UCI),
+    "digits": ("Alpaydin & Kaynak 1998, UCI: 8 x 8 pixels, 0 to 16, through scikit-learn", UCI),
+}
+
+
+def names() -> list[str]:
+    """The names of the data sets, sorted."""
+    return sorted(SOURCES)
+
+
+def load(name: str) -> Dataset:
+    """The data set `name`. Raises LookupError that suggests the nearest name."""
+    if name not in SOURCES:
+        near = difflib.get_close_matches(name, SOURCES, 1, 0.4)
+        raise LookupError(f"no data set {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There are {', '.join(names())}")
+    return (_embedded if name in ("faithful", "galaxies") else _from_sklearn)(name, *SOURCES[name])
+
+
+def _embedded(name: str, source: str, license: str) -> Dataset:
+    import pandas as pd
+    import torch
+
+    with as_file(files("zoo.data").joinpath(f"{name}.csv")) as path:
+        frame = pd.read_csv(path)
+    return Dataset(name, torch.tensor(frame.to_numpy(), dtype=torch.get_default_dtype()), None, list(frame), source, license)
+
+
+def _from_sklearn(name: str, source: str, license: str) -> Dataset:
+    import sklearn.datasets
+    import torch
+
+    loader: Callable = getattr(sklearn.datasets, f"load_{name}")
+    bunch = loader()
+    x = torch.tensor(bunch.data, dtype=torch.get_default_dtype())
+    return Dataset(name, x, torch.tensor(bunch.target), [str(c) for c in bunch.feature_names], source, license)

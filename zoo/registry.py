@@ -1,0 +1,97 @@
+"""Pairs by name: those of installed packages (entry points "zoo.pairs", this one included) and those registered by hand.
+
+Nothing here imports torch until a pair is asked for. Listing the zoo's own pairs as entry points, and not in a table of its own,
+makes a pair from another package the equal of ours, and lets `inference.load` find every class without importing `zoo`.
+"""
+
+import ast
+import difflib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inference import Pair
+
+_registered: dict[str, type["Pair"]] = {}
+
+
+def names() -> list[str]:
+    """The names of all pairs, sorted. Raises ValueError when two installed packages claim one name."""
+    return sorted({*_installed(), *_registered})
+
+
+def register(name: str) -> Callable[[type["Pair"]], type["Pair"]]:
+    """A decorator that makes a pair known by `name` in this process.
+
+    Raises ValueError when another class has the name; the same class may be defined anew, as a notebook does.
+    """
+
+    def decorate(cls: type["Pair"]) -> type["Pair"]:
+        path = _path(cls)
+        taken = _path(_registered[name]) if name in _registered else _installed().get(name, path)
+        if taken != path:
+            raise ValueError(f"the name {name!r} is taken by {taken}; register {path} under another")
+        _registered[name] = cls
+        return cls
+
+    return decorate
+
+
+def find(name: str) -> type["Pair"]:
+    """The class of the pair `name`. Raises LookupError that suggests the nearest name."""
+    if name in _registered:
+        return _registered[name]
+    known = _installed()
+    if name not in known:
+        near = difflib.get_close_matches(name, names(), 1, 0.4)
+        raise LookupError(f"no pair {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There are {', '.join(names())}")
+    return importlib.metadata.EntryPoint(name, known[name], "zoo.pairs").load()
+
+
+def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
+    """The pair `name`, with what is not given read off the rows `x` (sizes, scales) or left at its default.
+
+    Arguments:
+        x: rows, as `inference.as_table` reads them; they are checked here, before any work.
+
+    Raises:
+        LookupError: no such pair. TypeError: no such hyperparameter. ValueError: one of the wrong type or out of range, or
+        rows that this pair cannot be fitted to.
+    """
+    from inference import as_table
+    from inference.pair import checked
+
+    cls = find(name)
+    given = checked(cls, hyperparameters)
+    if x is None:
+        return cls(**given)
+    table = as_table(x)
+    pair = cls(**{**cls.read(table), **given})
+    pair.check(table, fitting=True)
+    return pair
+
+
+def summary(name: str) -> str:
+    """What a pair is, in a sentence: the first line of its class's docstring, read without importing its module."""
+    if name in _registered:
+        return (_registered[name].__doc__ or "").strip().partition("\n")[0]
+    module, _, cls = _installed()[name].partition(":")
+    spec = importlib.util.find_spec(module)
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    docs = [ast.get_docstring(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls]
+    return (docs[0] if docs and docs[0] else "").partition("\n")[0]
+
+
+def _installed() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for point in importlib.metadata.entry_points(group="zoo.pairs"):
+        if found.setdefault(point.name, point.value) != point.value:
+            raise ValueError(f"two installed packages name a pair {point.name!r}: {found[point.name]} and {point.value}; uninstall one")
+    return found
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
