@@ -66,8 +66,6 @@ def _eliminate(terms: list[Tensor], dims: list[int]) -> list[Tensor]:
 def _multiply(term: Tensor, plates: Plates) -> Tensor:
     """The product over plates that end here; a term that is the same for every member counts once for each."""
     for frame in plates:
-        if term.dim() >= -frame.dim and term.shape[frame.dim] > 1:
-            term = term.sum(frame.dim, keepdim=True)
-        else:
-            term = term * frame.size
+        varies = term.dim() >= -frame.dim and term.shape[frame.dim] > 1
+        term = term.sum(frame.dim, keepdim=True) if varies else term * frame.size
     return term

@@ -3,6 +3,7 @@
 They are put in place while a program is traced, and only then, so that other users of Pyro in the process see no difference.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
+from torch.distributions import Gamma
 
 _NORMAL_USERS = (
     "torch.distributions.normal",
@@ -55,6 +57,13 @@ class _Dirichlet:
         return gammas / gammas.sum(-1, keepdim=True)
 
 
+def _gamma_rsample(self: Gamma, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    """A gamma draw without the in-place clamp that cannot be batched."""
+    shape = self._extended_shape(sample_shape)
+    value = torch._standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
+    return value.clamp(min=torch.finfo(value.dtype).tiny)
+
+
 def _note_dims(self: EnumMessenger, msg: dict[str, Any]) -> None:
     """Which dims of a site's value are enumerated, read off its shape alone: `.data` is barred under `vmap`."""
     if not isinstance(msg["fn"], TorchDistributionMixin) or msg["value"] is None:
@@ -74,6 +83,7 @@ def _replacements() -> Iterator[tuple[str, Callable]]:
         yield f"{module}._standard_normal", _standard_normal
     for module in _SAFE_LOG_USERS:
         yield f"{module}.safe_log", _SafeLog.apply
+    yield "torch.distributions.gamma.Gamma.rsample", _gamma_rsample
     yield "torch.distributions.dirichlet._Dirichlet", _Dirichlet
     yield "pyro.poutine.enum_messenger.EnumMessenger._pyro_post_sample", _note_dims
     # Both look at values, which a traced program does not have.
@@ -87,6 +97,8 @@ def traceable() -> Iterator[None]:
     with ExitStack() as stack:
         for name, replacement in _replacements():
             stack.enter_context(patch(name, replacement))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", message="There is a performance drop", category=UserWarning)
         stack.enter_context(pyro.validation_enabled(False))
         stack.enter_context(pyro.settings.context(module_local_params=True))
         yield

@@ -1,6 +1,5 @@
 """The guide that a fit uses: the pair's own, a point estimate, or one of Pyro's automatic ones."""
 
-import difflib
 from collections.abc import Callable
 
 from pyro import poutine
@@ -9,6 +8,7 @@ from pyro.infer.autoguide.initialization import init_to_value
 from torch import Tensor
 
 from .program import Program, Values
+from .suggest import unknown
 
 AUTOMATIC = tuple(n for n in autoguide.__all__ if n.startswith("Auto") and n not in ("AutoCallable", "AutoContinuous", "AutoGuideList"))
 
@@ -26,8 +26,7 @@ def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) 
     if guide == "map":
         guide = "AutoDelta"
     if guide not in AUTOMATIC:
-        near = difflib.get_close_matches(guide, ("map", *AUTOMATIC), 1, 0.3)
-        raise ValueError(f"no guide {guide!r}{f'; did you mean {near[0]!r}?' if near else ''} There are 'map' and {', '.join(AUTOMATIC)}")
+        raise ValueError(unknown("guide", guide, ("map", *AUTOMATIC)))
     continuous = [name for name, site in program.sites.items() if not site.discrete]
     model = poutine.block(program.pair.model, expose=continuous)
     made = getattr(autoguide, guide)(model, init_loc_fn=init_to_value(values=start))

@@ -116,7 +116,8 @@ def _checked(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def wrapper(self: Pair, *args: Any, **kwargs: Any) -> None:
         if hasattr(self, "hyperparameters"):  # a subclass called super().__init__: the outermost call keeps the record
-            return init(self, *args, **kwargs)
+            init(self, *args, **kwargs)
+            return
         names = list(parameters(type(self)))
         if len(args) > len(names):
             raise TypeError(f"{type(self).__name__} takes at most {len(names)} hyperparameters ({', '.join(names)}), not {len(args)}")

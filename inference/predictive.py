@@ -61,7 +61,7 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
 
         def simulate(values: Values, x: Tensor) -> Tensor:
-            model = poutine.uncondition(poutine.condition(posterior.pair.model, data=values))
+            model = poutine.condition(poutine.uncondition(posterior.pair.model), data=values)
             return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
 
         new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)[:, 0]

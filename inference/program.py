@@ -54,7 +54,7 @@ class Program:
         derived = [s for s in latent if s["infer"].get("_deterministic")]
         self.sites = {s["name"]: _site(s) for s in latent if not s["is_observed"]}
         self.derived = {s["name"]: _site(s) for s in derived}
-        self.observed = [s["name"] for s in latent if s["is_observed"] and s not in derived]
+        self.observed = [s["name"] for s in latent if s["is_observed"] and local(s) and s not in derived]
         for site in self.sites.values():
             if site.discrete and not site.local:
                 raise TypeError(

@@ -65,6 +65,7 @@ def _write(posterior: "Posterior", folder: Path) -> None:
     tensors = {f"draws.{n}": v for n, v in posterior.draws.items()} | {f"stats.{n}": v for n, v in posterior.stats.items()}
     tensors |= {f"pair.{n}": v for n, v in posterior.pair.state_dict().items()}
     safetensors.torch.save_file({n: v.contiguous().cpu() for n, v in tensors.items()}, folder / "posterior.safetensors")
+    (folder / "posterior.safetensors").chmod(0o644)
     chains, draws = posterior.shape
     small = posterior.table is not None and chains * draws * len(posterior.table) <= LIKELIHOODS
     posterior.to_arviz(log_likelihood=small).to_netcdf(folder / "arviz.nc", engine="h5netcdf")
@@ -73,6 +74,7 @@ def _write(posterior: "Posterior", folder: Path) -> None:
         "format": FORMAT,
         "pair": {"class": f"{cls.__module__}:{cls.__qualname__}", "hyperparameters": posterior.pair.hyperparameters},
         "how": dict(posterior.how),
+        "sites": list(posterior.draws),
         "files": {name: _checksum(folder / name) for name in ("posterior.safetensors", "arviz.nc")},
     }
     record["checksum"] = _digest(record)
@@ -103,9 +105,10 @@ def load(folder: str | Path, *, pair: type[Pair] | None = None) -> "Posterior":
         part, _, rest = name.partition(".")
         parts[part][rest] = value
     made = cls(**checked(cls, record["pair"]["hyperparameters"]))
-    floats = next(iter(parts["draws"].values())).dtype
+    draws = {name: parts["draws"][name] for name in record["sites"]}
+    floats = next(iter(draws.values())).dtype
     made.to(floats).load_state_dict(parts["pair"])
-    return Posterior(made, parts["draws"], parts["stats"], record["how"], _rows(folder, record["how"], floats))
+    return Posterior(made, draws, parts["stats"], record["how"], _rows(folder, record["how"], floats))
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -12,13 +12,12 @@ import zoo
 def main(folder: Path = Path("runs/demo")) -> None:
     """Fit both, print what they found, and write a report of each."""
     faithful = zoo.data.load("faithful")
-    typer.echo(
-        f"Old Faithful: {len(faithful.x)} eruptions, columns {', '.join(faithful.columns)}. A mixture of two Gaussians, fitted twice.\n"
-    )
+    typer.echo(f"Old Faithful: {len(faithful.x)} eruptions ({', '.join(faithful.columns)}). A mixture of two Gaussians, fitted twice.\n")
     pair = zoo.create("gmm", faithful.frame, components=2)
     fits = {"svi": inference.svi(pair, faithful.frame), "nuts": inference.mcmc(pair, faithful.frame, warmup=200, draws=500)}
     reports = {name: inference.diagnose(posterior) for name, posterior in fits.items()}
-    table = reports["svi"].table[["mean", "sd"]].join(reports["nuts"].table[["mean", "sd", "rhat"]], lsuffix=" (svi)", rsuffix=" (nuts)")
+    left, right = reports["svi"].table[["mean", "sd"]], reports["nuts"].table[["mean", "sd", "rhat"]]
+    table = left.add_suffix(" (svi)").join(right.add_suffix(" (nuts)"))
     typer.echo(table.to_string(float_format=lambda v: f"{v:.3f}"))
     shutil.rmtree(folder, ignore_errors=True)
     for name, found in reports.items():

@@ -150,7 +150,7 @@ class GaussianMixture(Pair):
         }
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
-        pairs = [f"{columns[i]}~{columns[j]}" for i in range(self.dim) for j in range(i)]
+        pairs = [f"{columns[j]}~{columns[i]}" for i in range(self.dim) for j in range(i)]
         return {"component": list(range(self.components)), "column": columns, "column2": columns, "pair": pairs}
 
     picture = staticmethod(pictures.components)

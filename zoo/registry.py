@@ -5,7 +5,6 @@ makes a pair from another package the equal of ours, and lets `inference.load` f
 """
 
 import ast
-import difflib
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
@@ -46,8 +45,9 @@ def find(name: str) -> type["Pair"]:
         return _registered[name]
     known = _installed()
     if name not in known:
-        near = difflib.get_close_matches(name, names(), 1, 0.4)
-        raise LookupError(f"no pair {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There are {', '.join(names())}")
+        from inference.suggest import unknown
+
+        raise LookupError(unknown("pair", name, names()))
     return importlib.metadata.EntryPoint(name, known[name], "zoo.pairs").load()
 
 

@@ -1,6 +1,5 @@
 """The call `mcmc`: start, warm up, draw."""
 
-import difflib
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..posterior import Posterior
 from ..program import Program, Values
 from ..progress import Tell, progress_line
 from ..run import at_least, open_door, seeded
+from ..suggest import unknown
 from ..unconstrained import Flat
 from . import nuts
 from .metric import Metric, estimate
@@ -57,8 +57,7 @@ def mcmc(
     """
     at_least(1, chains=chains, warmup=warmup, draws=draws)
     if kernel not in KERNELS:
-        near = difflib.get_close_matches(kernel, KERNELS, 1, 0.3)
-        raise ValueError(f"no kernel {kernel!r}{f'; did you mean {near[0]!r}?' if near else ''} There is {', '.join(KERNELS)}")
+        raise ValueError(unknown("kernel", kernel, KERNELS))
     pair, table, rows = open_door(pair, x, device)
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws, progress) as tell:

@@ -1,6 +1,5 @@
 """Real data sets by name, none of which needs a download."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -50,8 +49,9 @@ def names() -> list[str]:
 def load(name: str) -> Dataset:
     """The data set `name`. Raises LookupError that suggests the nearest name."""
     if name not in SOURCES:
-        near = difflib.get_close_matches(name, SOURCES, 1, 0.4)
-        raise LookupError(f"no data set {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There are {', '.join(names())}")
+        from inference.suggest import unknown
+
+        raise LookupError(unknown("data set", name, names()))
     return (_embedded if name in ("faithful", "galaxies") else _from_sklearn)(name, *SOURCES[name])
 
 

@@ -1,0 +1,37 @@
+"""Every test starts alike: the same seed, float64, one thread, and an empty parameter store that it must leave empty."""
+
+from collections.abc import Iterator
+
+import pyro
+import pytest
+import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where the tests that take `device` run: cpu or cuda")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> str:
+    return request.config.getoption("--device")
+
+
+@pytest.fixture(autouse=True)
+def alike() -> Iterator[None]:
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    pyro.clear_param_store()
+    yield
+    left = list(pyro.get_param_store().keys())
+    pyro.clear_param_store()
+    torch.set_default_dtype(dtype)
+    assert not left, f"the test left parameters in Pyro's global store: {left}"

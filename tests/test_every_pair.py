@@ -1,0 +1,211 @@
+"""The contract of every pair that the zoo names, in every shape that its oracle lists."""
+
+import functools
+import importlib
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+
+import inference
+import zoo
+from inference.functorch import traceable
+from inference.graph import traced
+from inference.objectives import NegativeELBO, check_guide
+from inference.program import Program
+from inference.unconstrained import Flat
+from tests.oracles import Case
+from zoo import cards, registry
+
+
+class Subject(NamedTuple):
+    """A pair's name, its oracle, and one of the oracle's cases."""
+
+    name: str
+    case: Case
+
+    @property
+    def oracle(self):
+        return importlib.import_module(f"tests.oracles.{self.name}")
+
+    @property
+    def pair(self) -> inference.Pair:
+        return zoo.create(self.name, **self.case.hyperparameters)
+
+    @property
+    def x(self) -> Tensor:
+        return torch.as_tensor(self.case.x)
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.case.id}"
+
+
+def _subjects() -> list[Subject]:
+    return [Subject(name, case) for name in zoo.names() for case in importlib.import_module(f"tests.oracles.{name}").cases()]
+
+
+@pytest.fixture(scope="module", params=_subjects(), ids=str)
+def subject(request) -> Subject:
+    return request.param
+
+
+@functools.cache
+def _fitted(method: str, label: str) -> inference.Posterior:
+    subject = next(s for s in _subjects() if str(s) == label)
+    if method == "svi":
+        return inference.svi(subject.pair, subject.x, steps=200, draws=200, seed=3, device="cpu")
+    return inference.mcmc(subject.pair, subject.x, chains=2, warmup=20, draws=10, seed=3, device="cpu")
+
+
+def _positions(program: Program, count: int) -> tuple[Flat, Tensor]:
+    """Places in the unconstrained space of all continuous latents."""
+    flat = Flat({name: site for name, site in program.sites.items() if not site.discrete})
+    return flat, 0.5 * torch.randn(count, flat.size)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_pair_is_documented_and_has_cases_with_and_without_holes(name):
+    meanings = {n: meaning for n, _, meaning in cards.hyperparameters(registry.find(name))}
+    assert meanings and all(meanings.values()), [n for n, meaning in meanings.items() if not meaning]
+    holes = [bool(np.isnan(case.x).any()) for case in importlib.import_module(f"tests.oracles.{name}").cases()]
+    assert True in holes
+    assert False in holes
+
+
+def test_model_and_guide_agree_on_sites_and_shapes(subject):
+    pair, x = subject.pair, subject.x
+    program = Program(pair, x)
+    check_guide(program, pair.guide, x)
+    guide = {n for n, site in poutine.trace(pair.guide).get_trace(x).nodes.items() if site["type"] == "sample"}
+    assert {n for n, site in program.sites.items() if not site.discrete} <= guide
+    assert program.observed == ["x"]
+    assert [n for n, _ in pair.named_parameters() if not n.rpartition(".")[2].startswith("q_")] == []
+
+
+def test_log_joint_is_the_oracles(subject):
+    pair, x = subject.pair, subject.x
+    program = Program(pair, x)
+    flat, positions = _positions(program, 5)
+    for position in positions:
+        values = flat.constrain(position)
+        truth = subject.oracle.log_joint(pair, {n: v.numpy() for n, v in values.items()}, subject.case.x)
+        assert program.log_joint(values, x).item() == pytest.approx(truth, rel=1e-10)
+
+
+def test_traced_density_and_gradient_are_those_of_the_interpreted_one(subject):
+    pair, x = subject.pair, subject.x
+    program = Program(pair, x)
+    flat, positions = _positions(program, 3)
+
+    def density(position: Tensor) -> Tensor:
+        values, log_jacobian = flat.constrain_with_jacobian(position)
+        return program.log_joint(values, x) + log_jacobian
+
+    grads, logs = traced(vmap(grad_and_value(density)), positions, missing=program.missing)(positions)
+    torch.testing.assert_close(logs, torch.stack([density(p) for p in positions]), rtol=1e-9, atol=1e-9)
+    step = 1e-5 * torch.eye(flat.size)
+    for position, grad in zip(positions, grads, strict=True):
+        slopes = torch.stack([density(position + s) - density(position - s) for s in step]) / 2e-5
+        torch.testing.assert_close(grad, slopes, rtol=1e-6, atol=1e-6)
+
+
+def test_every_parameter_of_the_guide_is_moved_by_the_elbo(subject):
+    x = subject.x
+    objective = NegativeELBO(Program(subject.pair, x), subject.pair.guide)
+    with traceable():
+        grads, loss = grad_and_value(objective.loss)({n: p.detach() for n, p in objective.named_parameters()}, x)
+    assert loss.isfinite()
+    assert grads
+    assert {n: bool(g.isfinite().all() and g.abs().max() > 0) for n, g in grads.items()} == dict.fromkeys(grads, True)
+
+
+def test_minibatches_are_unbiased(subject):
+    pair, x = subject.pair, subject.x
+    program = Program(pair, x)
+    flat, (position,) = _positions(program, 1)
+    values = flat.constrain(position)
+    assert not any(site.local for name, site in program.sites.items() if name in values)
+    parts = [Program(pair, part, size=len(x)).log_joint(values, part) for part in x.split(2)]
+    torch.testing.assert_close(torch.stack(parts).mean(), program.log_joint(values, x), rtol=1e-12, atol=0)
+
+
+def test_declared_symmetries_change_nothing(subject):
+    pair, x = subject.pair, subject.x
+    program = Program(pair, x)
+    flat, (position,) = _positions(program, 1)
+    values = flat.constrain(position)
+    before = program.log_joint(values, x)
+    for symmetry in pair.symmetries:
+        count = values[symmetry.order].shape[symmetry.axes[symmetry.order]]
+        rolled = {n: v.roll(1, symmetry.axes[n]) if n in symmetry.axes else v for n, v in values.items()}
+        assert count == 1 or not torch.equal(rolled[symmetry.order], values[symmetry.order])
+        torch.testing.assert_close(program.log_joint(rolled, x), before, rtol=1e-10, atol=1e-10)
+
+
+def test_elbo_is_below_the_evidence(subject):
+    evidence = subject.oracle.log_evidence(subject.pair, subject.case.x)
+    posterior = _fitted("svi", str(subject))
+    elbo = posterior.stats["lp"] - posterior.stats["log_q"]
+    error = elbo.std().item() / elbo.numel() ** 0.5
+    assert elbo.isfinite().all()
+    if evidence is not None:
+        assert evidence - 6 < elbo.mean().item() < evidence + 4 * error
+
+
+@pytest.mark.parametrize("method", ["svi", "nuts"])
+def test_a_posterior_answers_in_the_right_shapes(subject, method):
+    posterior, x = _fitted(method, str(subject)), subject.x
+    chains, draws = posterior.shape
+    assert (chains, draws) == ((1, 200) if method == "svi" else (2, 10))
+    sites = {**Program(subject.pair, x).parameters, **Program(subject.pair, x).derived}
+    assert {n: d.shape[2:] for n, d in posterior.draws.items()} == {n: s.shape for n, s in sites.items()}
+    assert all(d.isfinite().all() for d in posterior.draws.values())
+    assert posterior.log_likelihood(x).shape == (chains, draws, len(x))
+    assert posterior.score(x).shape == (len(x),)
+    assert posterior.generate(5).shape == (5, *x.shape[1:])
+    assert posterior.generate(5).isfinite().all()
+    probabilities = posterior.encode(x)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(len(x)))
+
+
+@pytest.mark.parametrize("method", ["svi", "nuts"])
+def test_holes_are_accepted_everywhere(subject, method):
+    posterior, x = _fitted(method, str(subject)), subject.x.clone()
+    x[0], x[1, -1] = torch.nan, torch.nan
+    likelihood = posterior.log_likelihood(x)
+    torch.testing.assert_close(likelihood[..., 0], torch.zeros(posterior.shape), rtol=0, atol=1e-12)
+    assert likelihood.isfinite().all()
+    torch.testing.assert_close(posterior.score(x), likelihood.flatten(0, 1).logsumexp(0) - np.log(likelihood[..., 0].numel()))
+    assert posterior.encode(x).isfinite().all()
+    mean, sd = posterior.impute(x)
+    seen = ~x.isnan()
+    assert torch.equal(mean[seen], x[seen])
+    assert torch.equal(sd > 0, ~seen)
+
+
+@pytest.mark.parametrize("method", ["svi", "nuts"])
+def test_saved_and_loaded_is_the_same(subject, method, tmp_path):
+    posterior = _fitted(method, str(subject))
+    again = inference.load(posterior.save(tmp_path / "saved"))
+    assert {n: torch.equal(d, again.draws[n]) for n, d in posterior.draws.items()} == dict.fromkeys(posterior.draws, True)
+    assert torch.equal(posterior.log_likelihood(subject.x), again.log_likelihood(subject.x))
+
+
+def test_a_fit_is_repeated_by_its_seed_and_leaves_the_pair_alone(subject):
+    pair = subject.pair
+    before = {n: v.clone() for n, v in pair.state_dict().items()}
+    runs = {
+        "svi": lambda seed: inference.svi(pair, subject.x, steps=3, draws=5, seed=seed, device="cpu"),
+        "nuts": lambda seed: inference.mcmc(pair, subject.x, chains=2, warmup=3, draws=5, seed=seed, device="cpu"),
+    }
+    for run in runs.values():
+        first, again, other = run(1), run(1), run(2)
+        assert all(torch.equal(d, again.draws[n]) for n, d in first.draws.items())
+        assert not any(torch.equal(d, other.draws[n]) for n, d in first.draws.items())
+    after = pair.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(v, after[n]) for n, v in before.items())
