@@ -10,7 +10,16 @@ from torch import Tensor
 from .program import Program, Values
 from .suggest import unknown
 
-AUTOMATIC = tuple(n for n in autoguide.__all__ if n.startswith("Auto") and n not in ("AutoCallable", "AutoContinuous", "AutoGuideList"))
+# Those of Pyro's that need nothing but the model, are fitted by one optimisation, and draw with a gradient.
+AUTOMATIC = (
+    "AutoDiagonalNormal",
+    "AutoGaussian",
+    "AutoIAFNormal",
+    "AutoLowRankMultivariateNormal",
+    "AutoMultivariateNormal",
+    "AutoNormal",
+    "AutoStructured",
+)
 
 
 def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) -> Callable:
@@ -23,12 +32,10 @@ def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) 
     """
     if guide is None:
         return program.pair.guide
-    if guide == "map":
-        guide = "AutoDelta"
-    if guide not in AUTOMATIC:
+    if guide not in ("map", *AUTOMATIC):
         raise ValueError(unknown("guide", guide, ("map", *AUTOMATIC)))
     continuous = [name for name, site in program.sites.items() if not site.discrete]
     model = poutine.block(program.pair.model, expose=continuous)
-    made = getattr(autoguide, guide)(model, init_loc_fn=init_to_value(values=start))
+    made = getattr(autoguide, "AutoDelta" if guide == "map" else guide)(model, init_loc_fn=init_to_value(values=start))
     made(x, program.size)
     return made.to(x.device)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .elimination import is_sample
-from .program import Program, Values
+from .program import Program, Values, run_eagerly
 
 
 class NegativeELBO(torch.nn.Module):
@@ -69,7 +69,8 @@ def check_guide(program: Program, guide: Callable, x: Tensor) -> None:
             without a gradient, or a shape that differs; the message names the site.
     """
     name = type(program.pair).__name__
-    sites = {n: s for n, s in _sample_sites(poutine.trace(guide).get_trace(x, program.size)).items() if not s["infer"].get("is_auxiliary")}
+    trace = run_eagerly(guide, f"{name}.guide", x, program.size)
+    sites = {n: s for n, s in _sample_sites(trace).items() if not s["infer"].get("is_auxiliary")}
     wanted = {n for n, s in program.sites.items() if not s.discrete}
     for missing in sorted(wanted - set(sites)):
         raise ValueError(f"{name}.guide has no site {missing!r}, which the model draws; it has {', '.join(sites) or 'none'}")

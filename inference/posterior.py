@@ -18,7 +18,7 @@ from .pair import Pair
 from .table import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """Draws from the posterior of a pair given its data.
 

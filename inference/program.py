@@ -5,6 +5,7 @@ function transforms (`graph`), which batch it over chains or draws and trace it 
 Discrete sites are enumerated in parallel and summed out exactly (`elimination`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,10 @@ class Program:
     def __init__(self, pair: Pair, x: Tensor, size: int | None = None) -> None:
         self.pair, self.x, self.size = pair, x, size or len(x)
         self.missing = any_missing(x)
-        trace = self._prototype()
+        name = f"{type(pair).__name__}.model"
+        trace = run_eagerly(pair.model, name, x, self.size)
+        if not any(local(site) for site in trace.nodes.values() if site["type"] == "sample"):
+            raise ValueError(f"{name} has no plate 'data': put what belongs to a row inside `with self.rows(x, size):`")
         latent = [s for s in trace.nodes.values() if is_sample(s)]
         self._depth = max([-f.dim for s in latent for f in s["cond_indep_stack"] if f.vectorized], default=0)
         derived = [s for s in latent if s["infer"].get("_deterministic")]
@@ -58,7 +62,7 @@ class Program:
         for site in self.sites.values():
             if site.discrete and not site.local:
                 raise TypeError(
-                    f"{type(pair).__name__}.model: the discrete site {site.name!r} is not inside the plate 'data'; "
+                    f"{name}: the discrete site {site.name!r} is not inside the plate 'data'; "
                     "only discrete sites that belong to one row can be summed out. Move it into the plate, or sum it out by hand."
                 )
 
@@ -112,17 +116,16 @@ class Program:
         trace = poutine.trace(poutine.condition(self.pair.model, data=values)).get_trace(x[:1], self.size)
         return {name: trace.nodes[name]["value"] for name, site in self.derived.items() if not site.local}
 
-    def _prototype(self) -> Trace:
-        name = type(self.pair).__name__
-        try:
-            with torch.no_grad(), pyro.validation_enabled(True), pyro.settings.context(module_local_params=True):
-                trace = poutine.trace(self.pair.model).get_trace(self.x, self.size)
-                trace.compute_log_prob()
-        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
-            raise ValueError(f"{name}.model does not run on x of shape {tuple(self.x.shape)}: {error}") from error
-        if not any(f.name == "data" for s in trace.nodes.values() for f in s.get("cond_indep_stack", ())):
-            raise ValueError(f"{name}.model has no plate 'data': put what belongs to a row inside `with self.rows(x, size):`")
-        return trace
+
+def run_eagerly(function: Callable, name: str, x: Tensor, size: int) -> Trace:
+    """One plain run of a Pyro program called `name`, with Pyro's validation on. Raises ValueError that passes its message on."""
+    try:
+        with torch.no_grad(), pyro.validation_enabled(True), pyro.settings.context(module_local_params=True):
+            trace = poutine.trace(function).get_trace(x, size)
+            trace.compute_log_prob()
+    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
+        raise ValueError(f"{name} does not run on x of shape {tuple(x.shape)}: {error}") from error
+    return trace
 
 
 def _site(site: dict[str, Any]) -> Site:

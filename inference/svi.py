@@ -3,12 +3,12 @@
 import time
 from typing import Any, NamedTuple
 
+import pyro
 import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from .functorch import traceable
 from .graph import batched, traced
 from .guides import choose_guide
 from .objectives import NegativeELBO, check_guide, run_guide
@@ -23,8 +23,9 @@ DROPS = 3
 
 
 class Fit(NamedTuple):
-    """One optimisation: the fitted parameters, the loss at every step (step,), and why it stopped."""
+    """One optimisation: what was minimised, the fitted parameters, the loss at every step (step,), and why it stopped."""
 
+    objective: NegativeELBO
     parameters: dict[str, Tensor]
     loss: Tensor
     stopped: str
@@ -58,7 +59,7 @@ def svi(
         x: rows, as `as_table` reads them.
         steps: at most so many. batch: rows a step (default all), drawn anew each epoch. lr: Adam's first rate.
         particles: draws from the guide a step. draws: posterior draws to take from the fitted guide.
-        guide: None (the pair's own), "map" (a point), or the name of a guide in `pyro.infer.autoguide`.
+        guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts; the one with the least final loss is kept and all are reported.
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
 
@@ -71,24 +72,24 @@ def svi(
     if not lr > 0:
         raise ValueError(f"lr={lr!r} must be positive")
     pair, table, rows = open_door(pair, x, device)
+    if batch is not None and batch > len(rows):
+        raise ValueError(f"batch={batch} is more than the {len(rows)} rows; leave it out to use all rows in every step")
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps * restarts, progress) as tell:
         program = Program(pair, rows)
-        if batch is not None and batch > len(rows):
-            raise ValueError(f"batch={batch} is more than the {len(rows)} rows; leave it out to use all rows in every step")
         fits = []
         for i in range(restarts):
             objective = _objective(program, guide, particles, rows)
-            fits.append((_fit(objective, rows, batch, steps, lr, lambda n, note, i=i: tell(i * steps + n, note)), objective))
-        fit, objective = min(fits, key=lambda pair_of: pair_of[0].final)
-        objective.load_state_dict(fit.parameters, strict=False)
-        values, derived, stats = _draw(objective, rows, 1 if guide == "map" else draws)
+            fits.append(_fit(objective, rows, batch, steps, lr, lambda n, note, i=i: tell(i * steps + n, note)))
+        fit = min(fits, key=lambda fit: fit.final)
+        fit.objective.load_state_dict(fit.parameters, strict=False)
+        values, derived, stats = _draw(fit.objective, rows, 1 if guide == "map" else draws)
     how = {
         "method": "map" if guide == "map" else "svi",
         "guide": guide or "its own",
         "steps": len(fit.loss),
         "stopped": fit.stopped,
-        "restarts": [f.final for f, _ in fits],
+        "restarts": [f.final for f in fits],
         "settings": {"steps": steps, "batch": batch, "lr": lr, "particles": particles, "restarts": restarts, "draws": draws},
         "seed": seed,
         "device": str(rows.device),
@@ -98,11 +99,11 @@ def svi(
 
 
 def _objective(program: Program, guide: str | None, particles: int, x: Tensor) -> NegativeELBO:
-    with torch.no_grad(), traceable():
+    with torch.no_grad(), pyro.settings.context(module_local_params=True):
         program.pair.start(x)
         start, _ = run_guide(program, program.pair.guide, x) if guide else ({}, None)
         chosen = choose_guide(guide, program, x, start)
-        check_guide(program, chosen, x)
+    check_guide(program, chosen, x)
     return NegativeELBO(program, chosen, particles)
 
 
@@ -129,7 +130,7 @@ def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: 
     losses = losses[: i + 1]
     if not losses[-1].isfinite():
         _explain_divergence(losses)
-    return Fit({n: p.detach() for n, p in zip(values, leaves, strict=True)}, losses.detach(), stopped)
+    return Fit(objective, {n: p.detach() for n, p in zip(values, leaves, strict=True)}, losses.detach(), stopped)
 
 
 def _settled(losses: Tensor, schedule: ReduceLROnPlateau, tell: Tell) -> bool:

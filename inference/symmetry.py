@@ -42,7 +42,8 @@ class Permutation:
 
     def _features(self, draws: Mapping[str, Tensor]) -> Tensor:
         """(chain, draw, component, feature): every permuted site side by side, on a common scale."""
-        parts = [draws[n].movedim(2 + axis, 2).flatten(3) if draws[n].dim() > 3 else draws[n][..., None] for n, axis in self.axes.items()]
+        sites = [draws[n].movedim(2 + axis, 2) for n, axis in self.axes.items() if n in draws]
+        parts = [site.flatten(3) if site.dim() > 3 else site[..., None] for site in sites]
         features = torch.cat(parts, -1).double()
         scale = features.flatten(0, 2).std(0, correction=0)
         return features / torch.where(scale > 0, scale, torch.ones_like(scale))

@@ -13,7 +13,7 @@ from torch import Tensor
 from .files import read_file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Rows as inference reads them.
 

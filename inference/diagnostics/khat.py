@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from arviz_stats.base import array_stats
 
 if TYPE_CHECKING:
@@ -12,9 +13,13 @@ if TYPE_CHECKING:
 def khat(posterior: "Posterior") -> float:
     """The shape of the tail of p(draw, data) / q(draw): below 0.5 the guide is close, above 0.7 it cannot be trusted.
 
+    `NaN` where a ratio is not finite.
+
     Source: Yao, Vehtari, Simpson & Gelman 2018, "Yes, but did it work?: Evaluating variational inference", ICML.
     """
     ratios = (posterior.stats["lp"] - posterior.stats["log_q"]).double().flatten().cpu().numpy()
+    if not np.isfinite(ratios).all():
+        return math.nan
     # An exact guide has constant ratios, whose tail has no shape to estimate.
     if ratios.std() < 1e-4:
         return -math.inf

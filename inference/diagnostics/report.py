@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..posterior import Posterior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """table: one row a parameter. findings: what was looked at and what it says. ok: nothing found forbids belief."""
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """x: (rows, columns). labels: (rows,) or None. columns: their names. source, license: where it is from."""
 

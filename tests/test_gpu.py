@@ -1,0 +1,30 @@
+"""Everything runs on a GPU where there is one, with the results of the CPU."""
+
+import pytest
+import torch
+
+import inference
+import zoo
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", zoo.names())
+def test_runs_on_cuda(name):
+    x = zoo.data.load("faithful").x
+    pair = zoo.create(name, x)
+    fits = [inference.svi(pair, x, steps=200, draws=500, device="cuda"), inference.mcmc(pair, x, warmup=100, draws=200, device="cuda")]
+    for posterior in fits:
+        assert posterior.device.type == "cuda"
+        assert torch.isfinite(posterior.score(x)).all()
+        assert inference.diagnose(posterior).table["mean"].notna().all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", zoo.names())
+def test_log_likelihood_agrees_with_the_cpu(name):
+    x = zoo.data.load("faithful").x
+    posterior = inference.svi(zoo.create(name, x), x, steps=100, draws=20, device="cuda")
+    on_gpu = posterior.log_likelihood(x).cpu()
+    draws = {n: d.cpu() for n, d in posterior.draws.items()}
+    on_cpu = inference.Posterior(posterior.pair.cpu(), draws, {}, posterior.how, posterior.table)
+    torch.testing.assert_close(on_gpu, on_cpu.log_likelihood(x))
