@@ -17,6 +17,7 @@ from .posterior import Posterior
 from .program import Program, Values
 from .progress import Tell, progress_line
 from .run import at_least, open_door, seeded
+from .unconstrained import fixed
 
 WINDOW = 50
 DROPS = 3
@@ -84,6 +85,7 @@ def svi(
         fit = min(fits, key=lambda fit: fit.final)
         fit.objective.load_state_dict(fit.parameters, strict=False)
         values, derived, stats = _draw(fit.objective, rows, 1 if guide == "map" else draws)
+        known = fixed(program, rows)
     how = {
         "method": "map" if guide == "map" else "svi",
         "guide": guide or "its own",
@@ -91,6 +93,7 @@ def svi(
         "stopped": fit.stopped,
         "restarts": [f.final for f in fits],
         "settings": {"steps": steps, "batch": batch, "lr": lr, "particles": particles, "restarts": restarts, "draws": draws},
+        "fixed": known,
         "seed": seed,
         "device": str(rows.device),
         "seconds": time.perf_counter() - begin,

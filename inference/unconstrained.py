@@ -4,14 +4,15 @@ import torch
 from torch import Tensor
 from torch.distributions import biject_to, transforms
 
-from .program import Site, Values
+from .functorch import traceable
+from .missing import known_missing
+from .program import Program, Site, Values
 
 
 class Flat:
     """A bijection between the values of `sites` and a vector of length `size`, with its log Jacobian.
 
-    Raises:
-        TypeError: a support has no bijection, or none whose Jacobian is known.
+    Raises TypeError where a support has no bijection.
     """
 
     def __init__(self, sites: dict[str, Site]) -> None:
@@ -42,17 +43,34 @@ class Flat:
         return torch.cat([self.transforms[name].inv(values[name]).reshape(-1) for name in self.shapes])
 
 
+def check_jacobians(flat: Flat, sites: dict[str, Site]) -> None:
+    """Refuse supports whose bijection has no known Jacobian, which MCMC needs. Raises TypeError that names the site."""
+    for name, shape in flat.shapes.items():
+        value = torch.full(shape, 0.1)
+        try:
+            flat.transforms[name].log_abs_det_jacobian(value, flat.transforms[name](value))
+        except NotImplementedError:
+            raise TypeError(
+                f"site {name!r} has support {sites[name].support}, whose bijection has no known Jacobian. "
+                "Use a distribution on a support that has one (`inference.supports.cholesky` for Cholesky factors)."
+            ) from None
+
+
+def fixed(program: Program, x: Tensor) -> dict[str, list[int]]:
+    """The entries (in the flattened site) that can take one value only, such as a zero above a Cholesky factor's diagonal.
+
+    They are those that two points drawn at random share; a table leaves them out.
+    """
+    flat = Flat(program.parameters)
+    with torch.no_grad(), traceable(), known_missing(program.missing):
+        first, second = (flat.constrain(torch.randn(flat.size, dtype=x.dtype, device=x.device)) for _ in range(2))
+        first, second = first | program.derive(first, x), second | program.derive(second, x)
+    shared = {name: (value == second[name]).flatten().nonzero().flatten().tolist() for name, value in first.items()}
+    return {name: entries for name, entries in shared.items() if entries}
+
+
 def _bijection(site: Site) -> transforms.Transform:
     try:
-        bijection = biject_to(site.support)
+        return biject_to(site.support)
     except NotImplementedError:
         raise TypeError(f"site {site.name!r} has support {site.support}, which has no bijection to the reals") from None
-    value = torch.full(bijection.inverse_shape(site.shape), 0.1)
-    try:
-        bijection.log_abs_det_jacobian(value, bijection(value))
-    except NotImplementedError:
-        raise TypeError(
-            f"site {site.name!r} has support {site.support}, whose bijection has no known Jacobian. "
-            "Use a distribution on a support that has one (`inference.supports.cholesky` for Cholesky factors)."
-        ) from None
-    return bijection

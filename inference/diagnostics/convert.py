@@ -49,14 +49,21 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
 
 
 def labelled(posterior: "Posterior") -> tuple[list[str], torch.Tensor]:
-    """Every number that the posterior has draws of, restated ones left out: its label, and (chain, draw, number)."""
+    """Every number that the posterior has draws of: its label, and (chain, draw, number).
+
+    Sites that others restate are left out, and entries that can take one value only.
+    """
     dims, coords = named(posterior)
+    known = posterior.how.get("fixed", {})
     labels, columns = [], []
     for site, draws in posterior.aligned.items():
         if site in posterior.pair.restated:
             continue
-        for index in np.ndindex(*draws.shape[2:]):
+        flat = draws.reshape(*draws.shape[:2], -1)
+        free = [i for i in range(flat.shape[2]) if i not in known.get(site, ())]
+        for i in free:
+            index = np.unravel_index(i, draws.shape[2:])
             places = [str(coords[d][i]) if d in coords else str(i) for d, i in zip(dims[site], index, strict=True)]
             labels.append(f"{site}[{', '.join(places)}]" if places else site)
-        columns.append(draws.reshape(*draws.shape[:2], -1).double().cpu())
+        columns.append(flat[..., free].double().cpu())
     return labels, torch.cat(columns, -1)

@@ -45,14 +45,18 @@ def _point(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
-    yield _not_finite(table) or _stopped(posterior)
+    broken = _not_finite(table) or _stuck(table)
+    if broken:
+        yield broken
+        return
+    yield _stopped(posterior)
     yield from _restarts(posterior)
     draws = posterior.shape[1]
     if draws < 100:
         yield Finding("k-hat", "warning", f"{draws} draws are too few to judge the guide.", "Ask for draws=1000.")
         return
     k, limit = khat(posterior), trusted_up_to(draws)
-    if not np.isfinite(k) and k > 0 or np.isnan(k):
+    if np.isnan(k):
         yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
     elif k > limit:
         yield Finding(
@@ -81,11 +85,9 @@ def _chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _convergence(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
-    still = table.index[table["sd"] == 0]
-    if len(still):
-        yield Finding(
-            "draws", "failure", f"{still[0]} has the same value in every draw.", "The chains are stuck: check the priors and the start."
-        )
+    stuck = _stuck(table)
+    if stuck:
+        yield stuck
     if chains < 4:
         text = f"{chains} chain{'s' * (chains > 1)} can hide that others would settle elsewhere."
         yield Finding("chains", "warning", text, "Run at least 4.")
@@ -142,6 +144,13 @@ def _restarts(posterior: "Posterior") -> Iterator[Finding]:
         agree = sum(loss - losses[0] < 0.5 for loss in losses)
         evidence = f"{agree} of {len(losses)} reached the best loss, {losses[0]:.2f}; the worst {losses[-1]:.2f}."
         yield Finding("restarts", "good" if agree > 1 else "warning", evidence, "" if agree > 1 else "Ask for more restarts.")
+
+
+def _stuck(table: pd.DataFrame) -> Finding | None:
+    still = table.index[table["sd"] == 0] if "sd" in table else []
+    if len(still):
+        return Finding("draws", "failure", f"{still[0]} has the same value in every draw.", "Check the priors and the start.")
+    return None
 
 
 def _not_finite(table: pd.DataFrame) -> Finding | None:

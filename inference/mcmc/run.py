@@ -15,7 +15,7 @@ from ..program import Program, Values
 from ..progress import Tell, progress_line
 from ..run import at_least, open_door, seeded
 from ..suggest import unknown
-from ..unconstrained import Flat
+from ..unconstrained import Flat, check_jacobians, fixed
 from . import nuts
 from .metric import Metric, estimate
 from .warmup import DENSE_UP_TO, StepSize, as_steps, first_step_size, windows
@@ -63,6 +63,7 @@ def mcmc(
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws, progress) as tell:
         program = Program(pair, rows)
         flat = Flat(program.parameters)
+        check_jacobians(flat, program.parameters)
         starts = _starts(program, flat, rows, chains, start)
         density = _density(program, flat, rows, starts[0])
         state = nuts.init(starts[0], density)
@@ -70,9 +71,11 @@ def mcmc(
         state, size, metric = _warm_up(state, density, _metric(starts), warmup, tell)
         positions, stats = _sample(state, density, size, metric, draws, warmup, tell)
         values, derived = _constrain(program, flat, rows, positions)
+        known = fixed(program, rows)
     how = {
         "method": kernel,
         "settings": {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws},
+        "fixed": known,
         "seed": seed,
         "device": str(rows.device),
         "seconds": time.perf_counter() - begin,
