@@ -19,7 +19,11 @@ cholesky = CholeskyFactor()
 
 
 class VectorToCholesky(transforms.Transform):
-    """A vector of D(D+1)/2 reals to a Cholesky factor (D, D): its diagonal by exp, what is below it as it is."""
+    """A vector of D(D+1)/2 reals to a Cholesky factor (D, D): first the logarithms of its diagonal, then what is below it.
+
+    What is below is in units of the diagonal of its row, so that the vector does not depend on the units of the data: a step
+    or a metric that suits one entry suits all.
+    """
 
     domain = torch.distributions.constraints.real_vector
     codomain = cholesky
@@ -34,17 +38,18 @@ class VectorToCholesky(transforms.Transform):
     def _call(self, x: Tensor) -> Tensor:
         dim = self.forward_shape(x.shape[-1:])[-1]
         rows, columns = torch.tril_indices(dim, dim, -1, device=x.device)
-        matrix = torch.diag_embed(x[..., :dim].exp())
-        below = x.new_zeros(x.shape[:-1] + (dim * dim,))
-        below = below.index_copy(-1, rows * dim + columns, x[..., dim:])
-        return matrix + below.reshape(matrix.shape)
+        unit = x.new_zeros(x.shape[:-1] + (dim * dim,)).index_copy(-1, rows * dim + columns, x[..., dim:])
+        unit = unit.reshape(x.shape[:-1] + (dim, dim)) + torch.eye(dim, dtype=x.dtype, device=x.device)
+        return x[..., :dim, None].exp() * unit
 
     def _inverse(self, y: Tensor) -> Tensor:
         rows, columns = torch.tril_indices(y.shape[-1], y.shape[-1], -1, device=y.device)
-        return torch.cat([y.diagonal(dim1=-2, dim2=-1).log(), y[..., rows, columns]], -1)
+        diagonal = y.diagonal(dim1=-2, dim2=-1)
+        return torch.cat([diagonal.log(), (y / diagonal[..., None])[..., rows, columns]], -1)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return y.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        dim = y.shape[-1]
+        return (x[..., :dim] * torch.arange(1, dim + 1, dtype=x.dtype, device=x.device)).sum(-1)
 
     def forward_shape(self, shape: torch.Size) -> torch.Size:
         dim = round((8 * shape[-1] + 1) ** 0.5 - 1) // 2

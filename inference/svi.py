@@ -7,7 +7,6 @@ import pyro
 import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from .graph import batched, traced
 from .guides import choose_guide
@@ -17,10 +16,10 @@ from .posterior import Posterior
 from .program import Program, Values
 from .progress import Tell, progress_line
 from .run import at_least, open_door, seeded
+from .schedule import Settling
 from .unconstrained import fixed
 
 WINDOW = 50
-DROPS = 3
 
 
 class Fit(NamedTuple):
@@ -53,8 +52,7 @@ def svi(
 ) -> Posterior:
     """Fit `pair` to the rows `x` by variational inference; the pair that is handed in stays as it is.
 
-    Adam runs until the loss, averaged over windows of 50 steps, has stopped falling at the rates lr, 0.3 lr, 0.09 lr and
-    0.027 lr in turn, or for `steps` steps.
+    Adam runs until the loss has stopped falling and a lower learning rate no longer lowers it (`schedule`), or for `steps` steps.
 
     Arguments:
         x: rows, as `as_table` reads them.
@@ -116,7 +114,7 @@ def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: 
     step = traced(grad_and_value(objective.loss), values, x[:rows], missing=objective.program.missing)
     optimiser = torch.optim.Adam([nn.Parameter(v) for v in values.values()], lr)
     leaves = optimiser.param_groups[0]["params"]
-    schedule = ReduceLROnPlateau(optimiser, factor=0.3, patience=2, threshold_mode="abs", min_lr=lr * 0.3**DROPS)
+    settling = Settling(optimiser)
     losses, order, stopped = x.new_empty(steps), None, f"reached the limit of {steps} steps with the loss still settling"
     for i in range(steps):
         at = i * rows % (len(x) // rows * rows)
@@ -127,8 +125,8 @@ def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: 
         for parameter, name in zip(leaves, values, strict=True):
             parameter.grad = grads[name]
         optimiser.step()
-        if (i + 1) % WINDOW == 0 and _settled(losses[: i + 1], schedule, tell):
-            stopped = f"converged after {i + 1} steps: the loss stopped falling at every learning rate"
+        if (i + 1) % WINDOW == 0 and _settled(losses[: i + 1], settling, tell):
+            stopped = f"converged after {i + 1} steps: a lower learning rate no longer lowers the loss"
             break
     losses = losses[: i + 1]
     if not losses[-1].isfinite():
@@ -136,17 +134,12 @@ def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: 
     return Fit(objective, {n: p.detach() for n, p in zip(values, leaves, strict=True)}, losses.detach(), stopped)
 
 
-def _settled(losses: Tensor, schedule: ReduceLROnPlateau, tell: Tell) -> bool:
-    """Move the learning rate on where the last window is no better than noise; whether it was the last rate."""
+def _settled(losses: Tensor, settling: Settling, tell: Tell) -> bool:
     window = losses[-WINDOW:]
-    mean, noise = float(window.mean()), float(window.std()) / WINDOW**0.5
-    if mean != mean:
+    if not window[-1].isfinite():
         _explain_divergence(losses)
-    tell(len(losses), f"loss {mean:.4g}")
-    last = schedule.get_last_lr()[0] <= schedule.min_lrs[0] * 1.001
-    schedule.threshold = max(noise, 1e-6 * abs(mean) * 0.01)
-    schedule.step(mean)
-    return last and schedule.num_bad_epochs >= schedule.patience
+    tell(len(losses), f"loss {float(window.mean()):.4g}")
+    return settling.done(window)
 
 
 def _explain_divergence(losses: Tensor) -> None:

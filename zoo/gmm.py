@@ -70,10 +70,12 @@ class GaussianMixture(Pair):
         else:
             self.covariance = ScalarPrecision(components, scale, freedom, spherical=covariance == "spherical")
         self.register_buffer("center", _by_column("center", center, dim))
+        self.register_buffer("spread", _by_column("spread", spread, dim))
         self.register_buffer("concentration", torch.full((components,), concentration))
         self.register_buffer("shrinkage", torch.tensor(shrinkage))
         self.q_concentration = PyroParam(torch.ones(components), constraints.positive)
-        self.q_locs = PyroParam(self.center.expand(components, dim).clone(), constraints.real)
+        # The guide's mean of locs is center + spread * q_offsets, so that a step means the same in every column.
+        self.q_offsets = PyroParam(torch.zeros(components, dim), constraints.real)
         self.q_shrinkage = PyroParam(torch.ones(components), constraints.positive)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
@@ -90,7 +92,7 @@ class GaussianMixture(Pair):
     def guide(self, x: Tensor, size: int | None = None) -> None:
         pyro.sample("weights", dist.Dirichlet(self.q_concentration))
         precisions = pyro.sample(self.covariance.site, self.covariance.guide())
-        pyro.sample("locs", self.covariance.gaussian(self.q_locs, precisions, self.q_shrinkage).to_event(1))
+        pyro.sample("locs", self.covariance.gaussian(self.center + self.spread * self.q_offsets, precisions, self.q_shrinkage).to_event(1))
 
     def start(self, x: Tensor) -> None:
         """The conjugate posterior given the best of ten runs of k-means on standardised columns (holes: the column's mean)."""
@@ -106,7 +108,7 @@ class GaussianMixture(Pair):
         offset = locs - self.center
         scatter = torch.einsum("nk,nki,nkj->kij", member, deviation, deviation)
         scatter = scatter + self.shrinkage * offset[:, :, None] * offset[:, None, :]
-        self.q_concentration, self.q_locs, self.q_shrinkage = self.concentration + counts, locs, precision
+        self.q_concentration, self.q_offsets, self.q_shrinkage = self.concentration + counts, offset / self.spread, precision
         self.covariance.start(counts, scatter)
 
     @classmethod

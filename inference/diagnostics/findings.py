@@ -67,6 +67,8 @@ def _variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Findin
         )
     elif k > 0.5:
         yield Finding("k-hat", "note", f"{k:.2f} (at most {limit:.2f}): the guide is close; its tails are not exact.")
+    elif k == -np.inf:
+        yield Finding("k-hat", "good", "the guide is the posterior: every draw has the same importance.")
     else:
         yield Finding("k-hat", "good", f"{k:.2f} (at most {limit:.2f}): the guide is close to the posterior.")
 
