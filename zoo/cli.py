@@ -80,7 +80,11 @@ def fit(
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another --out, or pass --overwrite")
     from inference import diagnose, mcmc, storage, svi
+    from inference.mcmc import KERNELS
+    from inference.suggest import unknown
 
+    if method not in ("svi", "map", *KERNELS):
+        raise LookupError(unknown("method", method, ("svi", "map", *KERNELS)))
     storage.reserve(folder).rmdir()
     rows = _rows(data)
     pair = _pair(name, rows, set_)
