@@ -1,7 +1,10 @@
 """Files of rows."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -22,25 +25,27 @@ def read_file(path: Path) -> pd.DataFrame | np.ndarray:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         return _READERS[path.suffix.lower()](path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, BadZipFile, OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _csv(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path)
-    if frame.shape[1] > 1 and frame.iloc[:, -1].isna().any():
-        _refuse_short_lines(path)
-    return frame
-
-
-def _refuse_short_lines(path: Path) -> None:
-    # pandas refuses a line with too many fields, and fills one with too few as if its values were missing.
-    with path.open(newline="") as lines:
+    with path.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.reader(lines)
-        width = len(next(reader))
-        for fields in reader:
-            if 0 < len(fields) < width:
-                raise ValueError(f"expected {width} fields in line {reader.line_num}, saw {len(fields)}")
+        header = next(reader)
+        # pandas refuses a long line after short ones, but takes a first one for an index, and fills short ones with NaN.
+        _refuse_uneven(reader, len(header), through=len(header) > 1 and frame.iloc[:, -1].isna().any())
+    # pandas renames a repeated column; under its own name it is refused.
+    return frame.set_axis(header, axis=1)
+
+
+def _refuse_uneven(reader: Iterator[list[str]], width: int, through: bool) -> None:
+    for fields in reader:
+        if fields and len(fields) != width:
+            raise ValueError(f"expected {width} fields in line {reader.line_num}, saw {len(fields)}")
+        if fields and not through:
+            return
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -51,14 +56,24 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 
 def _npy(path: Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
+    with path.open("rb") as file:
+        _refuse_other_than(b"\x93NUMPY", file)
+        return np.load(file, allow_pickle=False)
 
 
 def _npz(path: Path) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as arrays:
-        if len(arrays.files) != 1:
-            raise ValueError(f"it holds {len(arrays.files)} arrays ({', '.join(arrays.files)}); save the one with the rows alone")
-        return arrays[arrays.files[0]]
+    with path.open("rb") as file:
+        _refuse_other_than(b"PK", file)
+        with np.load(file, allow_pickle=False) as arrays:
+            if len(arrays.files) != 1:
+                raise ValueError(f"it holds {len(arrays.files)} arrays ({', '.join(arrays.files)}); save the one with the rows alone")
+            return arrays[arrays.files[0]]
+
+
+def _refuse_other_than(beginning: bytes, file: BinaryIO) -> None:
+    if file.read(len(beginning)) != beginning:
+        raise ValueError("it is not what its name says, a file that NumPy wrote")
+    file.seek(0)
 
 
 _READERS = {".csv": _csv, ".parquet": _parquet, ".npy": _npy, ".npz": _npz}

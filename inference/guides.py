@@ -22,18 +22,19 @@ AUTOMATIC = (
 )
 
 
+def check_name(guide: str | None) -> None:
+    """Refuse a guide that there is not. Raises ValueError that suggests the nearest."""
+    if guide not in (None, "map", *AUTOMATIC):
+        raise ValueError(unknown("guide", guide, ("map", *AUTOMATIC)))
+
+
 def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) -> Callable:
     """The guide by its name: None for the pair's own, "map" for a point, or a class of `pyro.infer.autoguide`.
 
     start: values from which an automatic guide sets out.
-
-    Raises:
-        ValueError: there is no guide of that name; the message suggests the nearest.
     """
     if guide is None:
         return program.pair.guide
-    if guide not in ("map", *AUTOMATIC):
-        raise ValueError(unknown("guide", guide, ("map", *AUTOMATIC)))
     continuous = [name for name, site in program.sites.items() if not site.discrete]
     model = poutine.block(program.pair.model, expose=continuous)
     made = getattr(autoguide, "AutoDelta" if guide == "map" else guide)(model, init_loc_fn=init_to_value(values=start))

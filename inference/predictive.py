@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -30,9 +31,20 @@ def over_draws(posterior: "Posterior", program: Program, function: Callable[[Val
 
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
-    table = as_table(x)
+    table = _in_order(as_table(x), posterior)
     posterior.pair.check(table, fitting=False)
     return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
+
+
+def _in_order(table: Table, posterior: "Posterior") -> Table:
+    """Columns that have names are matched by name, where the posterior was fitted to names too."""
+    fitted = posterior.how["columns"]
+    if not (table.frame and posterior.how["frame"]) or table.columns == fitted or len(table.columns) != len(fitted):
+        return table
+    strange = [c for c in table.columns if c not in fitted]
+    if strange:
+        raise ValueError(f"column {strange[0]!r} is not one that was fitted ({', '.join(fitted)}); rename it, or hand in an array")
+    return replace(table, x=table.x[:, [table.columns.index(c) for c in fitted]], columns=fitted)
 
 
 def log_likelihood(posterior: "Posterior", x: Any) -> Tensor:

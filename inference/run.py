@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise ValueError(f"device={device!r} is unknown; use 'auto', 'cpu' or 'cuda'") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} is not supported; use 'auto', 'cpu' or 'cuda'")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}: this machine has no CUDA GPU that torch can use; use 'auto' or 'cpu'")
     return chosen
@@ -44,7 +47,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def at_least(least: int, **counts: int | None) -> None:
-    """Refuse a count below `least`. Raises ValueError that names it."""
+    """Refuse what is no whole number, or below `least`; None is let pass. Raises ValueError that names it."""
     for name, count in counts.items():
-        if count is not None and (not isinstance(count, int) or count < least):
+        if count is not None and (not isinstance(count, Integral) or isinstance(count, bool) or count < least):
             raise ValueError(f"{name}={count!r} must be a whole number of at least {least}")

@@ -1,6 +1,8 @@
 """Stochastic variational inference: fit the guide to the posterior by minimising the objective."""
 
+import math
 import time
+from numbers import Real
 from typing import Any, NamedTuple
 
 import pyro
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import grad_and_value
 
 from .graph import batched, traced
-from .guides import choose_guide
+from .guides import check_name, choose_guide
 from .objectives import NegativeELBO, check_guide, run_guide
 from .pair import Pair
 from .posterior import Posterior
@@ -68,8 +70,9 @@ def svi(
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
     """
     at_least(1, steps=steps, batch=batch, particles=particles, restarts=restarts, draws=draws)
-    if not lr > 0:
-        raise ValueError(f"lr={lr!r} must be positive")
+    check_name(guide)
+    if not isinstance(lr, Real) or not 0 < lr < math.inf:
+        raise ValueError(f"lr={lr!r} must be a positive number")
     pair, table, rows = open_door(pair, x, device)
     if batch is not None and batch > len(rows):
         raise ValueError(f"batch={batch} is more than the {len(rows)} rows; leave it out to use all rows in every step")

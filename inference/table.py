@@ -55,14 +55,7 @@ def as_table(x: Any) -> Table:
         x = x.to_frame()
     if isinstance(x, pd.DataFrame):
         return _table(_numbers(x), [str(c) for c in x.columns], x.index, frame=True)
-    if isinstance(x, Tensor):
-        array = x.detach().cpu().numpy()
-    elif scipy.sparse.issparse(x):
-        array = x.toarray()
-    elif isinstance(x, np.ndarray | list | tuple):
-        array = np.asarray(x)
-    else:
-        raise TypeError(f"rows must be a DataFrame, array, tensor, sparse matrix or file, not {type(x).__name__}")
+    array = _array(x)
     if array.dtype.kind not in "fiub":
         raise ValueError(
             f"an array of {array.dtype} has no numbers to fit; convert it, or hand in a DataFrame to see which column is at fault"
@@ -72,6 +65,22 @@ def as_table(x: Any) -> Table:
     array = array[:, None] if array.ndim == 1 else array
     columns = [str(i) for i in range(array.shape[1])]
     return _table(array.astype(float), columns, pd.RangeIndex(len(array)), frame=False)
+
+
+def _array(x: Any) -> np.ndarray:
+    if isinstance(x, Tensor):
+        dense = x.detach().cpu().to_dense()
+        return (dense.double() if dense.is_floating_point() else dense).numpy()
+    if scipy.sparse.issparse(x):
+        return x.toarray()
+    if isinstance(x, np.ma.MaskedArray):
+        return x.astype(float).filled(np.nan)
+    if not isinstance(x, np.ndarray | list | tuple):
+        raise TypeError(f"rows must be a DataFrame, array, tensor, sparse matrix or file, not {type(x).__name__}")
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"the rows must all have one length; pad short ones with NaN ({error})") from error
 
 
 def _numbers(frame: pd.DataFrame) -> np.ndarray:
@@ -89,7 +98,7 @@ def _numbers(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _refuse_text(name: Any, values: pd.Series) -> None:
-    text = values[values.map(lambda v: not pd.isna(v) and not isinstance(v, int | float | np.number))]
+    text = values[values.notna() & pd.to_numeric(values, errors="coerce").isna()]
     if len(text):
         raise ValueError(f"column {name!r} holds text: {text.iloc[0]!r} in row {text.index[0]!r}; drop the column or encode it as numbers")
 
@@ -99,9 +108,10 @@ def _table(array: np.ndarray, columns: list[str], index: pd.Index, frame: bool) 
         raise ValueError("the table is empty: it has no rows")
     if array.size == 0:
         raise ValueError(f"the table has no values: its shape is {array.shape}")
-    infinite = np.argwhere(np.isinf(array))
+    x = torch.as_tensor(array, dtype=torch.get_default_dtype())
+    infinite = x.isinf().nonzero()
     if len(infinite):
-        row, *rest = infinite[0]
-        where = f"column {columns[rest[0]]!r}, row {index[row]!r}"
-        raise ValueError(f"{where}: {array[tuple(infinite[0])]} is infinite; remove it, or set it to NaN if it is missing")
-    return Table(torch.as_tensor(array, dtype=torch.get_default_dtype()), columns, index, frame)
+        row, *rest = where = tuple(infinite[0].tolist())
+        place = f"column {columns[rest[0]]!r}, row {index[row]!r}"
+        raise ValueError(f"{place}: {array[where]} is infinite as {x.dtype}; remove it, or set it to NaN if it is missing")
+    return Table(x, columns, index, frame)

@@ -25,10 +25,12 @@ def names() -> list[str]:
 def register(name: str) -> Callable[[type["Pair"]], type["Pair"]]:
     """A decorator that makes a pair known by `name` in this process.
 
-    Raises ValueError when another class has the name; the same class may be defined anew, as a notebook does.
+    Raises ValueError when another class has the name (the same class may be defined anew, as a notebook does), and TypeError
+    for what is not a subclass of Pair.
     """
 
     def decorate(cls: type["Pair"]) -> type["Pair"]:
+        _refuse_other_than_pairs(cls)
         path = _path(cls)
         taken = _path(_registered[name]) if name in _registered else _installed().get(name, path)
         if taken != path:
@@ -48,7 +50,12 @@ def find(name: str) -> type["Pair"]:
         from inference.suggest import unknown
 
         raise LookupError(unknown("pair", name, names()))
-    return importlib.metadata.EntryPoint(name, known[name], "zoo.pairs").load()
+    try:
+        cls = importlib.metadata.EntryPoint(name, known[name], "zoo.pairs").load()
+        _refuse_other_than_pairs(cls)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise LookupError(f"the pair {name!r} is {known[name]}, which cannot be loaded: {error}; mend or uninstall its package") from error
+    return cls
 
 
 def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
@@ -69,7 +76,12 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
     if x is None:
         return cls(**given)
     table = as_table(x)
-    pair = cls(**{**cls.read(table), **given})
+    try:
+        pair = cls(**{**cls.read(table), **given})
+    except ValueError:
+        # What was given may contradict what was read off the rows: the check of the rows says so better.
+        cls(**given).check(table, fitting=True)
+        raise
     pair.check(table, fitting=True)
     return pair
 
@@ -79,10 +91,22 @@ def summary(name: str) -> str:
     if name in _registered:
         return (_registered[name].__doc__ or "").strip().partition("\n")[0]
     module, _, cls = _installed()[name].partition(":")
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        return f"(cannot be loaded: there is no module {module})"
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     docs = [ast.get_docstring(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls]
     return (docs[0] if docs and docs[0] else "").partition("\n")[0]
+
+
+def _refuse_other_than_pairs(cls: Any) -> None:
+    from inference import Pair
+
+    if not (isinstance(cls, type) and issubclass(cls, Pair)):
+        raise TypeError(f"{cls!r} is not a subclass of inference.Pair")
 
 
 def _installed() -> dict[str, str]:

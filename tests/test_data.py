@@ -1,0 +1,82 @@
+"""The data sets by name."""
+
+import pytest
+import torch
+
+import zoo
+
+SHAPES = {
+    "breast_cancer": (569, 30, 2),
+    "digits": (1797, 64, 10),
+    "faithful": (272, 2, None),
+    "galaxies": (82, 1, None),
+    "iris": (150, 4, 3),
+    "wine": (178, 13, 3),
+}
+
+
+def test_the_names_are_those_of_the_table_of_shapes():
+    assert zoo.data.names() == sorted(SHAPES)
+
+
+@pytest.mark.parametrize("name", zoo.data.names())
+def test_a_data_set_is_whole(name):
+    rows, columns, classes = SHAPES[name]
+    data = zoo.data.load(name)
+    assert data.name == name
+    assert data.x.shape == (rows, columns)
+    assert data.x.dtype == torch.float64
+    assert data.x.isfinite().all()
+    assert len(set(data.columns)) == columns
+    assert all(isinstance(column, str) for column in data.columns)
+    labels = data.labels
+    assert (labels is None) if classes is None else (labels.shape == (rows,) and len(labels.unique()) == classes)
+
+
+@pytest.mark.parametrize("name", zoo.data.names())
+def test_a_data_set_says_where_it_is_from(name):
+    data = zoo.data.load(name)
+    assert any(year in data.source for year in ("19", "20"))
+    assert data.license in ("CC BY 4.0", "facts of public record")
+
+
+@pytest.mark.parametrize("name", zoo.data.names())
+def test_its_frame_holds_its_rows_and_names(name):
+    data = zoo.data.load(name)
+    assert list(data.frame.columns) == data.columns
+    assert torch.equal(torch.tensor(data.frame.to_numpy()), data.x)
+
+
+def test_faithful_is_the_published_one():
+    frame = zoo.data.load("faithful").frame
+    assert list(frame.columns) == ["eruptions", "waiting"]
+    assert frame["waiting"].mean() == pytest.approx(70.897059, abs=1e-6)
+    assert frame["eruptions"].mean() == pytest.approx(3.487783, abs=1e-6)
+    assert frame["eruptions"].std() == pytest.approx(1.141371, abs=1e-6)
+    assert frame.iloc[0].tolist() == [3.6, 79.0]
+    assert frame.iloc[-1].tolist() == [4.467, 74.0]
+
+
+def test_galaxies_are_the_published_ones():
+    velocity = zoo.data.load("galaxies").frame.iloc[:, 0]
+    assert velocity.mean() == pytest.approx(20.83, abs=0.01)
+    assert (velocity.min(), velocity.max()) == pytest.approx((9.172, 34.279))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["faithful", "wine"])
+def test_the_default_dtype_is_followed(name, dtype):
+    torch.set_default_dtype(dtype)
+    assert zoo.data.load(name).x.dtype == dtype
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(LookupError, match="no data set 'faithfull'; did you mean 'faithful'.*breast_cancer, digits, faithful"):
+        zoo.data.load("faithfull")
+    with pytest.raises(LookupError, match="no data set 'zzz'. There are breast_cancer"):
+        zoo.data.load("zzz")
+
+
+def test_a_set_loaded_twice_is_not_shared():
+    zoo.data.load("faithful").x.zero_()
+    assert zoo.data.load("faithful").x.mean() > 0

@@ -1,0 +1,217 @@
+"""NUTS against posteriors known in closed form or by quadrature; effective draws are counted before moments are compared."""
+
+import arviz_stats
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from scipy.special import digamma
+from torch import Tensor
+
+import inference
+from inference.mcmc import nuts
+from inference.mcmc.metric import Metric
+
+RUN = {"chains": 16, "warmup": 150, "draws": 100, "device": "cpu"}
+
+
+def _agrees(draws: Tensor, truth: float, least: int = 300) -> None:
+    """draws: (chain, draw) of one number, whose posterior mean is `truth`."""
+    effective = float(arviz_stats.ess(draws.numpy(), method="mean", chain_axis=0, draw_axis=1))
+    assert effective > least
+    assert abs(draws.mean().item() - truth) < 4.5 * draws.std().item() / effective**0.5
+
+
+class Regression(inference.Pair):
+    """y ~ Normal(a . slopes, 1) for rows (y, a_1, a_2); slopes ~ Normal(0, 3)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        slopes = pyro.sample("slopes", dist.Normal(torch.zeros(2), 3.0).to_event(1))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(x[:, 1:] @ slopes, 1.0), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("slopes", dist.Normal(torch.zeros(2), 2.0).to_event(1))
+
+
+class Counts(inference.Pair):
+    """Counts ~ Poisson(rate), rate ~ Gamma(2, 1)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        rate = pyro.sample("rate", dist.Gamma(2.0, 1.0))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Poisson(rate), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("rate", dist.LogNormal(0.0, 1.0))
+
+
+class Normal(inference.Pair):
+    """Numbers ~ Normal(loc, precision^-1/2), precision ~ Gamma(2, 1), loc ~ Normal(0, (precision / 2)^-1/2)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        precision = pyro.sample("precision", dist.Gamma(2.0, 1.0))
+        loc = pyro.sample("loc", dist.Normal(0.0, (precision / 2).rsqrt()))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(loc, precision.rsqrt()), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("precision", dist.LogNormal(0.0, 0.5))
+        pyro.sample("loc", dist.Normal(0.0, 1.0))
+
+
+class Contaminated(inference.Pair):
+    """Numbers ~ weights_0 Normal(0, 1) + weights_1 Normal(loc, 1), loc ~ Normal(0, 3)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        weights = pyro.sample("weights", dist.Dirichlet(torch.ones(2)))
+        loc = pyro.sample("loc", dist.Normal(0.0, 3.0))
+        with self.rows(x, size):
+            z = pyro.sample("z", dist.Categorical(weights))
+            pyro.sample("x", dist.Normal(loc * z, 1.0), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("weights", dist.Dirichlet(torch.ones(2)))
+        pyro.sample("loc", dist.Normal(0.0, 3.0))
+
+
+class Funnel(inference.Pair):
+    """Neal's funnel: the scale of `across` falls without bound as `along` does."""
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        along = pyro.sample("along", dist.Normal(0.0, 3.0))
+        pyro.sample("across", dist.Normal(torch.zeros(5), (along / 2).exp()).to_event(1))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(0.0, 1.0), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("along", dist.Normal(0.0, 1.0))
+        pyro.sample("across", dist.Normal(torch.zeros(5), 1.0).to_event(1))
+
+
+def test_a_correlated_posterior():
+    first = torch.randn(12)
+    design = torch.stack([first, first + 0.2 * torch.randn(12)], 1)
+    y = design @ torch.tensor([1.0, -0.5]) + torch.randn(12)
+    covariance = torch.linalg.inv(design.mT @ design + torch.eye(2) / 9)
+    mean = covariance @ design.mT @ y
+    assert covariance[0, 1] / covariance.diagonal().prod().sqrt() < -0.9
+    posterior = inference.mcmc(Regression(), torch.cat([y[:, None], design], 1), **RUN)
+    centered = posterior.draws["slopes"] - mean
+    for i in range(2):
+        _agrees(posterior.draws["slopes"][..., i], mean[i].item())
+        for j in range(i + 1):
+            _agrees(centered[..., i] * centered[..., j], covariance[i, j].item())
+    assert posterior.stats["diverging"].sum() == 0
+
+
+def test_a_skewed_posterior():
+    posterior = inference.mcmc(Counts(), torch.tensor([0.0, 1.0]), **RUN)
+    rate = posterior.draws["rate"]
+    _agrees(rate, 3 / 3)
+    _agrees((rate - 1).square(), 3 / 9)
+    _agrees(rate.log(), digamma(3) - np.log(3))
+
+
+def test_a_conjugate_normal():
+    x = torch.tensor([1.2, 0.3, 2.2, 1.7, 0.9, -0.4])
+    posterior = inference.mcmc(Normal(), x, **RUN)
+    n, mean = len(x), x.mean()
+    rate = 1 + 0.5 * (x - mean).square().sum() + 0.5 * 2 * n / (2 + n) * mean.square()
+    _agrees(posterior.draws["precision"], ((2 + n / 2) / rate).item())
+    _agrees(posterior.draws["loc"], (n * mean / (2 + n)).item())
+    # loc is Student's t with 2 (2 + n / 2) degrees of freedom.
+    _agrees((posterior.draws["loc"] - n * mean / (2 + n)).square(), (rate / ((1 + n / 2) * (2 + n))).item())
+
+
+def test_a_mixture_against_quadrature():
+    x = torch.tensor([-0.8, 0.1, 0.6, 1.9, 2.4, 3.1, 2.8, -0.3, 0.9, 4.0])
+    share, loc = torch.linspace(0, 1, 402)[1:-1, None], torch.linspace(-12, 12, 1201)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    logs = -0.5 * (loc / 3).square() + sum(
+        ((1 - share) * normal.log_prob(v).exp() + share * normal.log_prob(v - loc).exp()).log() for v in x
+    )
+    mass = (logs - logs.max()).exp()
+    mass = mass / mass.sum()
+    posterior = inference.mcmc(Contaminated(), x, **{**RUN, "draws": 200})
+    found_share, found_loc = posterior.draws["weights"][..., 1], posterior.draws["loc"]
+    _agrees(found_share, (mass * share).sum().item())
+    _agrees(found_share.square(), (mass * share.square()).sum().item())
+    _agrees(found_loc, (mass * loc).sum().item())
+    _agrees(found_share * found_loc, (mass * share * loc).sum().item())
+
+
+def test_a_funnel_is_reported():
+    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=8, warmup=100, draws=100, device="cpu")
+    report = inference.diagnose(posterior)
+    assert posterior.stats["diverging"].sum() > 0
+    assert {f.name: f.severity for f in report.findings}["divergences"] in ("warning", "failure")
+    assert not report.ok
+
+
+def test_another_seed_is_another_run():
+    runs = [inference.mcmc(Counts(), torch.tensor([0.0, 1.0]), chains=2, warmup=5, draws=5, seed=s, device="cpu") for s in (1, 1, 2)]
+    assert torch.equal(runs[0].draws["rate"], runs[1].draws["rate"])
+    assert not torch.equal(runs[0].draws["rate"], runs[2].draws["rate"])
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_momenta_have_the_inverse_of_the_covariance(dense):
+    root = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.2, 2.0]])
+    covariance = root @ root.mT if dense else torch.tensor([0.5, 1.0, 3.0])
+    metric = Metric(covariance)
+    momenta = metric.momentum(torch.zeros(100_000, 3))
+    inverse = torch.linalg.inv(covariance) if dense else torch.diag(1 / covariance)
+    error = ((inverse.square() + inverse.diagonal()[:, None] * inverse.diagonal()) / len(momenta)).sqrt()
+    assert ((momenta.mT.cov() - inverse).abs() < 5 * error).all()
+    velocity = metric.velocity(momenta)
+    torch.testing.assert_close(velocity, momenta @ covariance if dense else momenta * covariance)
+    torch.testing.assert_close(metric.kinetic(momenta), 0.5 * (momenta * velocity).sum(-1))
+
+
+def _density(position: Tensor) -> tuple[Tensor, Tensor]:
+    """A quartic: gradient (chain, dim) and log density (chain,)."""
+    return -position - position**3, -(0.5 * position.square() + 0.25 * position**4).sum(-1)
+
+
+def _steps(point: nuts.Point, size: float, count: int) -> tuple[nuts.Point, Tensor]:
+    for _ in range(count):
+        point, log_density = nuts._leapfrog(point, torch.full((len(point.position),), size), _density, Metric(torch.tensor([0.5, 2.0])))
+    return point, log_density
+
+
+def test_the_leapfrog_is_reversible():
+    position = torch.randn(4, 2)
+    start = nuts.Point(position, torch.randn(4, 2), _density(position)[0])
+    end, _ = _steps(start, 0.1, 20)
+    assert (end.position - start.position).abs().min() > 1e-3
+    back, _ = _steps(end._replace(momentum=-end.momentum), 0.1, 20)
+    torch.testing.assert_close(back.position, start.position, rtol=0, atol=1e-12)
+    torch.testing.assert_close(back.momentum, -start.momentum, rtol=0, atol=1e-12)
+
+
+def test_the_leapfrogs_energy_error_falls_with_the_square_of_the_step():
+    position, metric = torch.randn(4, 2), Metric(torch.tensor([0.5, 2.0]))
+    start = nuts.Point(position, torch.randn(4, 2), _density(position)[0])
+    energy = metric.kinetic(start.momentum) - _density(position)[1]
+    errors = []
+    for size, count in ((0.02, 50), (0.01, 100)):
+        end, log_density = _steps(start, size, count)
+        errors.append(metric.kinetic(end.momentum) - log_density - energy)
+    torch.testing.assert_close(errors[0] / errors[1], torch.full((4,), 4.0), rtol=0.05, atol=0)
