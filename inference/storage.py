@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
+import torch
 import xarray as xr
 from safetensors import SafetensorError
 from torch import Tensor
 
 from .pair import Pair, checked
-from .table import Table, _table
+from .table import Table
 
 if TYPE_CHECKING:
     from .posterior import Posterior
@@ -33,16 +34,12 @@ LIKELIHOODS = 10_000_000
 
 def save(posterior: "Posterior", folder: Path, overwrite: bool) -> Path:
     """See `Posterior.save`."""
-    if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another folder or pass overwrite=True")
+    refuse_existing(folder, overwrite)
     partial = reserve(folder)
     try:
         _write(posterior, partial)
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
-            os.replace(folder, old / folder.name)
-            os.replace(partial, folder)
-            shutil.rmtree(old)
+            _swap(partial, folder)
         else:
             os.replace(partial, folder)
     finally:
@@ -50,15 +47,41 @@ def save(posterior: "Posterior", folder: Path, overwrite: bool) -> Path:
     return folder
 
 
+def refuse_existing(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that exists, unless it may be replaced and is a saved posterior (or empty). Raises FileExistsError."""
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another folder, or pass overwrite=True (--overwrite)")
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "posterior.json").is_file()):
+        raise FileExistsError(f"{folder} exists and is not a saved posterior, so it is not replaced; choose another folder")
+
+
 def reserve(folder: Path) -> Path:
     """An empty folder beside `folder`, to be renamed to it. Raises OSError, told plainly, where that cannot be written."""
+    way_out = "choose a folder that you may write to"
+    blocked = next((p for p in folder.parents if p.exists() and not p.is_dir()), None)
+    if blocked:
+        raise NotADirectoryError(f"cannot write to {folder}: {blocked} is not a folder; {way_out}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
         partial.chmod(0o755)
         return partial
     except OSError as error:
-        raise OSError(f"cannot write to {folder}: {error.strerror}; choose a folder that you may write to") from error
+        raise OSError(f"cannot write to {folder}: {error.strerror}; {way_out}") from error
+
+
+def _swap(new: Path, folder: Path) -> None:
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
+    os.replace(folder, aside / folder.name)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        os.replace(aside / folder.name, folder)
+        raise
+    finally:
+        shutil.rmtree(aside)
 
 
 def _write(posterior: "Posterior", folder: Path) -> None:
@@ -75,6 +98,7 @@ def _write(posterior: "Posterior", folder: Path) -> None:
         "pair": {"class": f"{cls.__module__}:{cls.__qualname__}", "hyperparameters": posterior.pair.hyperparameters},
         "how": dict(posterior.how),
         "sites": list(posterior.draws),
+        "index": None if posterior.table is None or posterior.table.index.name is None else str(posterior.table.index.name),
         "files": {name: _checksum(folder / name) for name in ("posterior.safetensors", "arviz.nc")},
     }
     record["checksum"] = _digest(record)
@@ -108,7 +132,7 @@ def load(folder: str | Path, *, pair: type[Pair] | None = None) -> "Posterior":
     draws = {name: parts["draws"][name] for name in record["sites"]}
     floats = next(iter(draws.values())).dtype
     made.to(floats).load_state_dict(parts["pair"])
-    return Posterior(made, draws, parts["stats"], record["how"], _rows(folder, record["how"], floats))
+    return Posterior(made, draws, parts["stats"], record["how"], _rows(folder, record, floats))
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -127,6 +151,9 @@ def _record(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} has format {record['format']!r}, and this version reads {FORMAT}; use the version that wrote it")
     if record["checksum"] != _digest({k: v for k, v in record.items() if k != "checksum"}):
         raise ValueError(f"{path} was changed since it was written; its contents cannot be trusted")
+    lacking = {"pair", "how", "sites", "index", "files"} - set(record)
+    if lacking:
+        raise ValueError(f"{path} was not written by Posterior.save: it lacks {', '.join(sorted(lacking))}")
     for name, checksum in record["files"].items():
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is incomplete: {name} is missing")
@@ -149,13 +176,13 @@ def _find(path: str, folder: Path) -> type[Pair]:
     return known[path]
 
 
-def _rows(folder: Path, how: dict[str, Any], floats: Any) -> Table | None:
+def _rows(folder: Path, record: dict[str, Any], floats: torch.dtype) -> Table | None:
     with xr.open_datatree(folder / "arviz.nc", engine="h5netcdf") as tree:
         if "observed_data" not in tree.children:
             return None
         array = next(iter(tree["observed_data"].data_vars.values())).load()
-    table = _table(array.values, how["columns"], array.indexes["row"], how["frame"])
-    return Table(table.x.to(floats), table.columns, table.index, table.frame)
+    index = array.indexes["row"].rename(record["index"])
+    return Table(torch.as_tensor(array.values, dtype=floats), record["how"]["columns"], index, record["how"]["frame"])
 
 
 def _checksum(path: Path) -> str:

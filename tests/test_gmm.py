@@ -82,10 +82,11 @@ def test_one_component_has_its_closed_form_posterior(covariance):
 def test_a_bad_start_finds_the_closed_form_too(covariance, monkeypatch):
     pair, x = _one(covariance), torch.randn(12, 2) + 1
     monkeypatch.setattr(type(pair), "start", lambda self, x: None)
-    posterior = inference.svi(pair, x, steps=1500, lr=0.1, particles=2, draws=100, device="cpu")
+    posterior = inference.svi(pair, x, steps=1500, lr=0.1, particles=2, draws=1000, device="cpu")
     truth = oracle.posterior_of_one(pair, x)
-    np.testing.assert_allclose(_location(posterior.pair), truth["loc"], atol=0.02)
-    assert -posterior.stats["loss"][-50:].mean().item() == pytest.approx(oracle.log_evidence(pair, x), abs=0.02)
+    elbo = posterior.stats["lp"] - posterior.stats["log_q"]
+    np.testing.assert_allclose(_location(posterior.pair), truth["loc"], atol=0.05)
+    assert elbo.mean().item() == pytest.approx(oracle.log_evidence(pair, x), abs=0.1)
 
 
 @pytest.mark.parametrize("covariance", ["full", "diag"])
@@ -123,6 +124,7 @@ def test_impute_is_the_exact_conditional_of_known_parameters(covariance):
         assert (np.abs(sd[hole].numpy() - spread.diagonal() ** 0.5) < 5 * error).all()
         assert torch.equal(mean[~hole], row[~hole])
         assert not sd[~hole].any()
+    assert torch.equal(known.encode(x), torch.ones(len(x), 1))
 
 
 @pytest.mark.parametrize(
@@ -152,8 +154,10 @@ def test_a_tiny_weight_counts_as_it_is_in_float32():
     assert slope[1].item() == pytest.approx(1e12, rel=1e-4)
 
 
-def test_nuts_runs_through_rows_with_holes_where_a_covariance_is_singular():
-    case = next(case for case in oracle.cases() if case.id == "full-holes")
-    pair = zoo.create("gmm", **case.hyperparameters)
-    posterior = inference.mcmc(pair, case.x, chains=2, warmup=3, draws=5, seed=2, device="cpu")
-    assert posterior.stats["lp"].isfinite().all()
+def test_a_singular_covariance_with_holes_has_no_density_and_does_not_crash():
+    # A sampler tries such places on its way; they must be a divergence, not the end of the run.
+    pair, x = zoo.create("gmm", components=1, dim=3), torch.tensor([[0.1, 0.2, torch.nan]])
+    trils = torch.eye(3)[None].clone()
+    trils[0, 1, 0] = -1e9
+    values = {"weights": torch.ones(1), "locs": torch.zeros(1, 3), "precision_trils": trils}
+    assert not Program(pair, x).log_joint(values, x).isfinite()

@@ -54,14 +54,14 @@ class Counts(inference.Pair):
 
 
 class Normal(inference.Pair):
-    """Numbers ~ Normal(loc, precision^-1/2), precision ~ Gamma(2, 1), loc ~ Normal(0, (precision / 2)^-1/2)."""
+    """Numbers ~ Normal(loc, precision^-1/2), precision ~ Gamma(2, 1), loc ~ Normal(0, (2 precision)^-1/2)."""
 
     def __init__(self) -> None:
         pass
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         precision = pyro.sample("precision", dist.Gamma(2.0, 1.0))
-        loc = pyro.sample("loc", dist.Normal(0.0, (precision / 2).rsqrt()))
+        loc = pyro.sample("loc", dist.Normal(0.0, (2 * precision).rsqrt()))
         with self.rows(x, size):
             pyro.sample("x", dist.Normal(loc, precision.rsqrt()), obs=x[:, 0])
 
@@ -158,7 +158,7 @@ def test_a_mixture_against_quadrature():
 
 
 def test_a_funnel_is_reported():
-    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=8, warmup=100, draws=100, device="cpu")
+    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=4, warmup=40, draws=60, device="cpu")
     report = inference.diagnose(posterior)
     assert posterior.stats["diverging"].sum() > 0
     assert {f.name: f.severity for f in report.findings}["divergences"] in ("warning", "failure")

@@ -62,8 +62,8 @@ def test_it_stops_when_the_loss_has_settled_and_says_so():
     assert posterior.how["steps"] == len(posterior.stats["loss"]) < 5000
     assert posterior.how["stopped"].startswith(f"converged after {posterior.how['steps']} steps")
     assert _findings(posterior)["loss"].severity == "good"
-    assert posterior.pair.q_loc.item() == pytest.approx(mean, abs=1e-3)
-    assert posterior.pair.q_scale.item() == pytest.approx(sd, rel=1e-3)
+    assert posterior.pair.q_loc.item() == pytest.approx(mean, abs=5e-3)
+    assert posterior.pair.q_scale.item() == pytest.approx(sd, rel=1e-2)
 
 
 def test_running_out_of_steps_is_a_failure_that_says_so():
@@ -88,7 +88,14 @@ def test_an_exact_guide_is_trusted():
     assert inference.diagnose(posterior).ok
 
 
+@pytest.mark.parametrize("times", [0.8, 2.0])
+def test_khat_is_low_for_a_guide_a_little_off_or_too_wide(times):
+    x = torch.randn(9) + 1
+    assert khat(inference.svi(Normal(held=times * _truth(x)[1]), x, device="cpu")) < 0.6
+
+
 def test_a_narrow_guide_is_not():
+    # The ratios of a guide s times too narrow have a Pareto tail of shape 1 - s^2.
     x = torch.randn(9) + 1
     posterior = inference.svi(Normal(held=0.1 * _truth(x)[1]), x, device="cpu")
     assert khat(posterior) > 0.7

@@ -77,14 +77,13 @@ def fit(
 ) -> None:
     """Fit a pair to data, save the posterior in a folder, and say whether to believe it."""
     folder = out or Path("runs") / f"{name}-{method}"
-    if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another --out, or pass --overwrite")
     from inference import diagnose, mcmc, storage, svi
     from inference.mcmc import KERNELS
     from inference.suggest import unknown
 
     if method not in ("svi", "map", *KERNELS):
         raise LookupError(unknown("method", method, ("svi", "map", *KERNELS)))
+    storage.refuse_existing(folder, overwrite)
     storage.reserve(folder).rmdir()
     rows = _rows(data)
     pair = _pair(name, rows, set_)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import arviz_base
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 
@@ -21,7 +22,7 @@ def to_arviz(posterior: "Posterior", log_likelihood: bool) -> xr.DataTree:
     dims, coords = named(posterior)
     if table is not None:
         columns = ["row", *(["column"] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())])]
-        dims, coords = {**dims, "x": columns}, {**coords, "row": np.asarray(table.index), "column": table.columns}
+        dims, coords = {**dims, "x": columns}, {**coords, "row": _labels(table.index), "column": table.columns}
         groups["observed_data"] = {"x": table.x.cpu().numpy()}
         if log_likelihood:
             groups["log_likelihood"] = {"x": posterior.log_likelihood(table).cpu().numpy()}
@@ -36,6 +37,12 @@ def to_arviz(posterior: "Posterior", log_likelihood: bool) -> xr.DataTree:
     if by_step:
         tree["optimization"] = xr.DataTree(xr.Dataset(by_step))
     return tree
+
+
+def _labels(index: pd.Index) -> np.ndarray:
+    """The rows' labels as netCDF can hold them: numbers, dates, truths and strings as they are, all else by its name."""
+    plain = not isinstance(index, pd.MultiIndex) and index.dtype.kind in "iufbM" and getattr(index, "tz", None) is None
+    return index.to_numpy() if plain else np.array([str(label) for label in index])
 
 
 def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]:
