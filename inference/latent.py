@@ -56,5 +56,5 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
 def _fill(program: Program, values: Values, x: Tensor) -> Tensor:
     site = program.draw_rows(values, x).nodes[program.observed[0]]
     if hasattr(site["fn"], "fill"):
-        return site["fn"].fill(x)
-    return torch.where(x.isnan(), site["fn"].sample(), x)
+        return site["fn"].fill(x).reshape(x.shape)
+    return torch.where(x.isnan(), site["fn"].sample().reshape(x.shape), x)

@@ -52,7 +52,7 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not overwrite:
-        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another folder, or pass overwrite=True (--overwrite)")
+        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another folder, or pass overwrite=True")
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "posterior.json").is_file()):
         raise FileExistsError(f"{folder} exists and is not a saved posterior, so it is not replaced; choose another folder")
 

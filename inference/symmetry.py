@@ -26,7 +26,7 @@ class Permutation:
         switching in mixture models", JRSS-B 62, algorithm of section 4 with a Gaussian loss), so it favours no chain.
         """
         features = self._features(draws)
-        if features.shape[-2] == 1:
+        if features.shape[-2] == 1 or not features.isfinite().all():
             return dict(draws)
         pivot = features.flatten(0, 1)[features.shape[1] - 1]
         order = _match(features, pivot)

@@ -77,16 +77,18 @@ def fit(
 ) -> None:
     """Fit a pair to data, save the posterior in a folder, and say whether to believe it."""
     folder = out or Path("runs") / f"{name}-{method}"
+    if folder.exists() and not overwrite:
+        raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another --out, or pass --overwrite")
     from inference import diagnose, mcmc, storage, svi
     from inference.mcmc import KERNELS
     from inference.suggest import unknown
 
     if method not in ("svi", "map", *KERNELS):
         raise LookupError(unknown("method", method, ("svi", "map", *KERNELS)))
-    storage.refuse_existing(folder, overwrite)
-    storage.reserve(folder).rmdir()
     rows = _rows(data)
     pair = _pair(name, rows, set_)
+    storage.refuse_existing(folder, overwrite)
+    storage.reserve(folder).rmdir()
     common = {"draws": draws, "seed": seed, "device": device, "progress": False if quiet else None}
     if method in ("svi", "map"):
         guide = "map" if method == "map" else None
@@ -117,7 +119,7 @@ def _rows(data: str) -> Any:
 
     from . import data as sets
 
-    if Path(data).suffix.lower() in KINDS or Path(data).exists():
+    if Path(data).suffix.lower() in KINDS or Path(data).is_file():
         from inference import as_table
 
         return as_table(Path(data))

@@ -81,7 +81,9 @@ class Gaussian(TorchDistribution):
 
     def _log_prob_observed(self, value: Tensor) -> Tensor:
         x, seen = observed(value)
-        factor = torch.linalg.cholesky(self._covariance_of(seen))
+        # Where rounding leaves no factor there is no density: a sampler takes NaN for a divergence and goes on.
+        factor, failed = torch.linalg.cholesky_ex(self._covariance_of(seen))
+        factor = torch.where((failed > 0)[..., None, None], torch.nan, factor)
         residual = torch.where(seen, x - self.loc, 0.0)
         whitened = torch.linalg.solve_triangular(factor, residual[..., None], upper=False)[..., 0]
         logs = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -103,7 +105,7 @@ class Gaussian(TorchDistribution):
         By Matheron's rule: a joint draw y, corrected by the regression of the holes on x - y over the observed coordinates.
         """
         x, seen = observed(value)
-        joint = self.rsample().expand(value.shape)
+        joint = self.rsample()
         gap = torch.where(seen, x - joint, 0.0)
         solved = torch.linalg.solve(self._covariance_of(seen), gap[..., None])
         return torch.where(seen, value, joint + (self._covariance() @ solved)[..., 0])

@@ -86,7 +86,8 @@ class GaussianMixture(Pair):
         for name, value in self.covariance.derive(precisions).items():
             pyro.deterministic(name, value)
         with self.rows(x, size):
-            z = pyro.sample("z", dist.Categorical(weights))
+            # By logits: as probabilities, Pyro takes a weight below 1e-7 for 1e-7.
+            z = pyro.sample("z", dist.Categorical(logits=weights.clamp(min=torch.finfo(weights.dtype).tiny).log()))
             pyro.sample("x", self.covariance.rows(locs, precisions, z), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:

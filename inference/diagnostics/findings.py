@@ -13,6 +13,7 @@ from .khat import khat, trusted_up_to
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
+WIDTH = 130
 RHAT, EFFECTIVE, ENERGY, DEPTH = 1.01, 100, 0.3, 10
 
 
@@ -27,7 +28,9 @@ class Finding:
 
     def __str__(self) -> str:
         mark = {"good": "ok", "note": "--", "warning": "!!", "failure": "XX"}[self.severity]
-        return f"{mark} {self.name}: {self.evidence}" + (f" {self.advice}" if self.advice else "")
+        said = f"{mark} {self.name}: {self.evidence}"
+        room = " " if len(said) + len(self.advice) < WIDTH else "\n     "
+        return said + room + self.advice if self.advice else said
 
 
 def find(posterior: "Posterior", table: pd.DataFrame) -> list[Finding]:
@@ -53,7 +56,9 @@ def _variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Findin
     yield from _restarts(posterior)
     draws = posterior.shape[1]
     if draws < 100:
-        yield Finding("k-hat", "warning", f"{draws} draws are too few to judge the guide.", "Ask for draws=1000.")
+        yield Finding(
+            "k-hat", "warning", f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide.", "Ask for draws=1000."
+        )
         return
     k, limit = khat(posterior), trusted_up_to(draws)
     if np.isnan(k):
@@ -80,7 +85,12 @@ def _chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
         yield broken
         return
     if "rhat" not in table:
-        yield Finding("R-hat", "failure", f"{draws} draws a chain are too few to judge convergence.", "Ask for draws=1000.")
+        yield Finding(
+            "R-hat",
+            "failure",
+            f"{draws} draw{'s' * (draws > 1)} a chain {'are' if draws > 1 else 'is'} too few to judge convergence.",
+            "Ask for draws=1000.",
+        )
         return
     yield from _convergence(chains, table)
     yield from _trajectories(posterior)
@@ -122,7 +132,8 @@ def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
         else:
             yield Finding("divergences", "good", "none.")
     if "energy" in stats:
-        lowest = float(np.min(arviz_stats.bfmi(stats["energy"].double().cpu().numpy())))
+        with np.errstate(all="ignore"):  # a constant energy belongs to chains that stand still, which is told above
+            lowest = float(np.min(arviz_stats.bfmi(stats["energy"].double().cpu().numpy())))
         if lowest < ENERGY:
             yield Finding("energy", "warning", f"E-BFMI is {lowest:.2f} (at least {ENERGY}): the tails are explored slowly.", "Run longer.")
     if "tree_depth" in stats:

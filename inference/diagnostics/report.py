@@ -30,8 +30,8 @@ class Report:
     def title(self) -> str:
         """What was run, in a line."""
         chains, draws = self.posterior.shape
-        how = self.posterior.how
-        return f"{self.posterior.name}: {how['rows']} rows, {chains} chain{'s' * (chains > 1)} x {draws} draws, {how['seconds']:.1f} s"
+        size = f"{chains} chain{'s' * (chains > 1)} x {draws} draw{'s' * (draws > 1)}"
+        return f"{self.posterior.name}: {self.posterior.how['rows']} rows, {size}, {self.posterior.how['seconds']:.1f} s"
 
     @property
     def verdict(self) -> str:

@@ -1,5 +1,6 @@
 """The table of a report: every parameter, and how well it is known."""
 
+import warnings
 from typing import TYPE_CHECKING
 
 import arviz_stats
@@ -20,20 +21,29 @@ def summarise(posterior: "Posterior") -> pd.DataFrame:
     """
     labels, draws = labelled(posterior)
     array = draws.numpy()
-    table = pd.DataFrame({"mean": array.mean((0, 1))}, index=pd.Index(labels, name="parameter"))
-    if array.shape[0] * array.shape[1] == 1:
-        return table
+    # Draws that are constant, few or not finite are told by the findings; here they only leave NaN.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        table = _spread(array, labels)
+        if array.shape[0] * array.shape[1] == 1:
+            return table[["mean"]]
+        if posterior.how["method"] == "svi":
+            return table.assign(mcse_mean=table["sd"] / (array.shape[0] * array.shape[1]) ** 0.5)
+        return table if array.shape[1] < 4 else table.assign(**_convergence(array))
+
+
+def _spread(array: np.ndarray, labels: list[str]) -> pd.DataFrame:
     flat = array.reshape(-1, array.shape[2])
-    table["sd"] = flat.std(0, ddof=1)
-    table["q5"], table["q95"] = np.quantile(flat, [0.05, 0.95], axis=0)
-    if posterior.how["method"] == "svi":
-        table["mcse_mean"] = table["sd"] / len(flat) ** 0.5
-        return table
-    if array.shape[1] < 4:
-        return table
+    q5, q95 = np.quantile(flat, [0.05, 0.95], axis=0)
+    columns = {"mean": flat.mean(0), "sd": flat.std(0, ddof=1), "q5": q5, "q95": q95}
+    return pd.DataFrame(columns, index=pd.Index(labels, name="parameter"))
+
+
+def _convergence(array: np.ndarray) -> dict[str, np.ndarray]:
     axes = {"chain_axis": 0, "draw_axis": 1}
-    table["mcse_mean"] = arviz_stats.mcse(array, method="mean", **axes)
-    table["ess_bulk"] = arviz_stats.ess(array, method="bulk", **axes)
-    table["ess_tail"] = arviz_stats.ess(array, method="tail", prob=(0.05, 0.95), **axes)
-    table["rhat"] = arviz_stats.rhat(array, **axes)
-    return table
+    return {
+        "mcse_mean": arviz_stats.mcse(array, method="mean", **axes),
+        "ess_bulk": arviz_stats.ess(array, method="bulk", **axes),
+        "ess_tail": arviz_stats.ess(array, method="tail", prob=(0.05, 0.95), **axes),
+        "rhat": arviz_stats.rhat(array, **axes),
+    }
