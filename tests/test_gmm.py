@@ -79,9 +79,8 @@ def test_one_component_has_its_closed_form_posterior(covariance):
     assert -posterior.stats["loss"][-50:].mean().item() == pytest.approx(oracle.log_evidence(pair, x), abs=1e-4)
 
 
-@pytest.mark.parametrize("covariance", ["full", "diag"])
-def test_a_bad_start_finds_the_closed_form_too(covariance, monkeypatch):
-    pair, x = _one(covariance), torch.randn(12, 2) + 1
+def test_a_bad_start_finds_the_closed_form_too(monkeypatch):
+    pair, x = _one("diag"), torch.randn(12, 2) + 1
     monkeypatch.setattr(type(pair), "start", lambda self, x: None)
     posterior = inference.svi(pair, x, steps=1500, lr=0.1, particles=2, draws=1000, device="cpu")
     truth = oracle.posterior_of_one(pair, x)

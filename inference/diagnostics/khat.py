@@ -23,7 +23,8 @@ def khat(posterior: "Posterior") -> float:
     # An exact guide has constant ratios, whose tail has no shape to estimate.
     if ratios.std() < 1e-4:
         return -math.inf
-    _, k = array_stats.psislw(ratios)
+    # ArviZ takes what importance sampling divides by, as leave-one-out does, and turns its sign.
+    _, k = array_stats.psislw(-ratios)
     return float(k)
 
 
