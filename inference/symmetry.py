@@ -35,7 +35,8 @@ class Permutation:
             previous, order = order, _match(features, pivot)
             if torch.equal(previous, order):
                 break
-        key = _take(draws[self.order].movedim(2 + self.axes[self.order], 2), order).mean((0, 1)).flatten(1)[:, 0]
+        key = _take(draws[self.order].movedim(2 + self.axes[self.order], 2), order).mean((0, 1))
+        key = key.reshape(len(key), -1)[:, 0]
         order = order[..., key.argsort()]
         moved = {n: _take(draws[n].movedim(2 + a, 2), order).movedim(2, 2 + a) for n, a in self.axes.items() if n in draws}
         return {**draws, **moved}

@@ -39,9 +39,8 @@ def measured(sample: Callable[[inference.Pair, torch.Tensor], np.ndarray], pair:
     draws = sample(pair, x)
     seconds = time.perf_counter() - begin
     least = float(arviz_stats.ess(draws, method="bulk", chain_axis=0, draw_axis=1).min())
-    print(
-        f"  {sample.__name__:<7}{draws.shape[0]} chains x {draws.shape[1]}: least ESS {least:.0f} in {seconds:.1f} s, {least / seconds:.1f} a second"
-    )
+    size = f"{draws.shape[0]} chains x {draws.shape[1]}"
+    print(f"  {sample.__name__:<7}{size}: least ESS {least:.0f} in {seconds:.1f} s, {least / seconds:.1f} a second")
     return least / seconds
 
 
