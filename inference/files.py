@@ -34,10 +34,22 @@ def _csv(path: Path) -> pd.DataFrame:
     with path.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.reader(lines)
         header = next(reader)
+        if all(_is_number(name) for name in header):
+            raise ValueError(f"line 1 holds numbers ({', '.join(header[:4])}) where the names of columns should be; add a header")
+        if "" in header:
+            raise ValueError(f"column {header.index('') + 1} has no name; if it holds row numbers, leave it out, and name it otherwise")
         # pandas refuses a long line after short ones, but takes a first one for an index, and fills short ones with NaN.
         _refuse_uneven(reader, len(header), through=len(header) > 1 and frame.iloc[:, -1].isna().any())
     # pandas renames a repeated column; under its own name it is refused.
     return frame.set_axis(header, axis=1)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_uneven(reader: Iterator[list[str]], width: int, through: bool) -> None:

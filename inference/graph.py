@@ -87,7 +87,8 @@ def _changes_nothing(node: fx.Node) -> bool:
     if node.target in (aten.alias.default, aten.detach.default):
         return True
     if node.target is aten.permute.default:
-        return list(node.args[1]) == sorted(node.args[1])
+        dims = node.args[1]
+        return [d % len(dims) for d in dims] == list(range(len(dims)))
     if node.target in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
         before, after = (n.meta.get("tensor_meta") for n in (node.args[0], node))
         return before is not None and after is not None and before.shape == after.shape

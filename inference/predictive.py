@@ -33,6 +33,9 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
     table = _in_order(as_table(x), posterior)
     posterior.pair.check(table, fitting=False)
+    shape = posterior.how["row_shape"]
+    if list(table.x.shape[1:]) != shape:
+        raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
     return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
 
 
@@ -50,9 +53,6 @@ def _in_order(table: Table, posterior: "Posterior") -> Table:
 def log_likelihood(posterior: "Posterior", x: Any) -> Tensor:
     """See `Posterior.log_likelihood`."""
     program, _ = program_for(posterior, x)
-    continuous = [name for name, site in program.locals.items() if not site.discrete]
-    if continuous:
-        raise TypeError(f"{posterior.name}: the rows' latent {continuous[0]!r} is continuous and cannot be summed out exactly")
     return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
 
 
@@ -76,6 +76,9 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
             model = poutine.condition(poutine.uncondition(posterior.pair.model), data=values)
             return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
 
-        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)[:, 0]
+        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)
+    if new[0].numel() != template.numel():
+        raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
+    new = new.reshape(rows, *template.shape[1:])
     columns = posterior.how["columns"]
     return pd.DataFrame(new.cpu().numpy(), columns=columns) if posterior.how["frame"] else new

@@ -66,6 +66,15 @@ class Program:
                     "only discrete sites that belong to one row can be summed out. Move it into the plate, or sum it out by hand."
                 )
 
+    def refuse_continuous_locals(self) -> None:
+        """Raise TypeError where a row has a continuous latent of its own, which cannot be summed out."""
+        for name, site in self.locals.items():
+            if not site.discrete:
+                raise TypeError(
+                    f"{type(self.pair).__name__}.model: the latent {name!r} is continuous and one for each row; only discrete latents of "
+                    "a row are summed out. Integrate it out by hand, or draw it outside the plate 'data' if rows share it."
+                )
+
     @property
     def parameters(self) -> dict[str, Site]:
         """The continuous latent sites shared by all rows: what a posterior has draws of."""

@@ -17,6 +17,8 @@ def open_door(pair: Pair, x: Any, device: str) -> tuple[Pair, Table, torch.Tenso
 
     Raises: what `as_table` and the pair's own check raise, and ValueError for a device that is not there.
     """
+    if not isinstance(pair, Pair):
+        raise TypeError(f"the first argument must be a pair, such as zoo.create makes, not {type(pair).__name__}")
     table = as_table(x)
     pair.check(table, fitting=True)
     where = choose_device(device)

@@ -79,9 +79,9 @@ def _swap(new: Path, folder: Path) -> None:
         os.replace(new, folder)
     except OSError:
         os.replace(aside / folder.name, folder)
+        aside.rmdir()
         raise
-    finally:
-        shutil.rmtree(aside)
+    shutil.rmtree(aside)
 
 
 def _write(posterior: "Posterior", folder: Path) -> None:
@@ -169,7 +169,8 @@ def _find(path: str, folder: Path) -> type[Pair]:
     known, queue = {}, [Pair]
     while queue:
         cls = queue.pop()
-        known[f"{cls.__module__}:{cls.__qualname__}"] = cls
+        # The youngest comes first: a notebook defines its class anew.
+        known.setdefault(f"{cls.__module__}:{cls.__qualname__}", cls)
         queue += cls.__subclasses__()
     if path not in known:
         raise LookupError(f"{folder} holds a posterior of {path}, which is neither imported nor installed; import it first, or pass pair=")

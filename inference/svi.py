@@ -18,10 +18,8 @@ from .posterior import Posterior
 from .program import Program, Values
 from .progress import Tell, progress_line
 from .run import at_least, open_door, seeded
-from .schedule import Settling
+from .schedule import WINDOW, Average, Settling
 from .unconstrained import fixed
-
-WINDOW = 50
 
 
 class Fit(NamedTuple):
@@ -43,7 +41,7 @@ def svi(
     *,
     steps: int = 5000,
     batch: int | None = None,
-    lr: float = 0.02,
+    lr: float = 0.05,
     particles: int = 1,
     guide: str | None = None,
     restarts: int = 1,
@@ -54,7 +52,8 @@ def svi(
 ) -> Posterior:
     """Fit `pair` to the rows `x` by variational inference; the pair that is handed in stays as it is.
 
-    Adam runs until the loss has stopped falling and a lower learning rate no longer lowers it (`schedule`), or for `steps` steps.
+    Adam runs until the loss has stopped falling and a lower learning rate no longer lowers it, or for `steps` steps; the fit is
+    the average of the parameters over the last rate's steps (`schedule`).
 
     Arguments:
         x: rows, as `as_table` reads them.
@@ -70,6 +69,7 @@ def svi(
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
     """
     at_least(1, steps=steps, batch=batch, particles=particles, restarts=restarts, draws=draws)
+    at_least(0, seed=seed)
     check_name(guide)
     if not isinstance(lr, Real) or not 0 < lr < math.inf:
         raise ValueError(f"lr={lr!r} must be a positive number")
@@ -79,6 +79,7 @@ def svi(
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps * restarts, progress) as tell:
         program = Program(pair, rows)
+        program.refuse_continuous_locals()
         fits = []
         for i in range(restarts):
             objective = _objective(program, guide, particles, rows)
@@ -117,7 +118,7 @@ def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: 
     step = traced(grad_and_value(objective.loss), values, x[:rows], missing=objective.program.missing)
     optimiser = torch.optim.Adam([nn.Parameter(v) for v in values.values()], lr)
     leaves = optimiser.param_groups[0]["params"]
-    settling = Settling(optimiser)
+    settling, average, last = Settling(optimiser), Average(leaves), leaves
     losses, order, stopped = x.new_empty(steps), None, f"reached the limit of {steps} steps with the loss still settling"
     for i in range(steps):
         at = i * rows % (len(x) // rows * rows)
@@ -128,13 +129,14 @@ def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: 
         for parameter, name in zip(leaves, values, strict=True):
             parameter.grad = grads[name]
         optimiser.step()
+        average.take(settling.fresh)
         if (i + 1) % WINDOW == 0 and _settled(losses[: i + 1], settling, tell):
-            stopped = f"converged after {i + 1} steps: a lower learning rate no longer lowers the loss"
+            stopped, last = f"converged after {i + 1} steps: a lower learning rate no longer lowers the loss", average.values
             break
     losses = losses[: i + 1]
     if not losses[-1].isfinite():
         _explain_divergence(losses)
-    return Fit(objective, {n: p.detach() for n, p in zip(values, leaves, strict=True)}, losses.detach(), stopped)
+    return Fit(objective, {n: p.detach() for n, p in zip(values, last, strict=True)}, losses.detach(), stopped)
 
 
 def _settled(losses: Tensor, settling: Settling, tell: Tell) -> bool:

@@ -84,7 +84,8 @@ def _array(x: Any) -> np.ndarray:
 
 
 def _numbers(frame: pd.DataFrame) -> np.ndarray:
-    repeated = frame.columns[frame.columns.duplicated()]
+    names = frame.columns.map(str)
+    repeated = names[names.duplicated()]
     if len(repeated):
         raise ValueError(f"column {repeated[0]!r} appears twice; rename or drop one")
     columns = []

@@ -169,7 +169,7 @@ def test_a_page_that_cannot_be_written(tmp_path):
 def test_good_chains_are_believed():
     report = diagnose(chains())
     assert report.ok
-    assert report.verdict == "Believe it."
+    assert report.verdict == "Believe it: nothing was found against it."
     assert {f.severity for f in report.findings} == {"good"}
     assert {f.name for f in report.findings} >= {"R-hat", "effective draws", "divergences"}
 
@@ -389,7 +389,7 @@ def test_k_hat_judges_the_guide():
     assert finding(exact, "k-hat").severity == "good"
     assert "inf" not in finding(exact, "k-hat").evidence
     bad = diagnose(converged(20 * torch.randn(200, generator=generator)))
-    assert bad.verdict == "Do not believe it yet: k-hat."
+    assert bad.verdict == "Do not believe it yet: k-hat, gap."
     assert "mcmc" in finding(bad, "k-hat").advice
     broken = diagnose(converged(torch.full((200,), torch.nan)))
     assert finding(broken, "k-hat").severity == "failure"

@@ -157,8 +157,14 @@ def test_a_mixture_against_quadrature():
     _agrees(found_share * found_loc, (mass * share * loc).sum().item())
 
 
+@pytest.mark.parametrize("warmup", [1, 10, 20, 30, 60])
+def test_a_short_warm_up_still_moves(warmup):
+    stats = inference.mcmc(Normal(), torch.randn(20), chains=2, warmup=warmup, draws=20, device="cpu").stats
+    assert stats["acceptance_rate"].mean() > 0.5
+
+
 def test_a_funnel_is_reported():
-    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=4, warmup=40, draws=60, device="cpu")
+    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=4, warmup=150, draws=200, device="cpu")
     report = inference.diagnose(posterior)
     assert posterior.stats["diverging"].sum() > 0
     assert {f.name: f.severity for f in report.findings}["divergences"] in ("warning", "failure")

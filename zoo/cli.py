@@ -11,6 +11,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     help="A zoo of latent variable models: select one by name, fit it, see whether to believe it.",
 )
 

@@ -105,7 +105,7 @@ class Gaussian(TorchDistribution):
         By Matheron's rule: a joint draw y, corrected by the regression of the holes on x - y over the observed coordinates.
         """
         x, seen = observed(value)
-        joint = self.rsample()
+        joint = self.expand(torch.broadcast_shapes(self.batch_shape, value.shape[:-1])).rsample()
         gap = torch.where(seen, x - joint, 0.0)
         solved = torch.linalg.solve(self._covariance_of(seen), gap[..., None])
         return torch.where(seen, value, joint + (self._covariance() @ solved)[..., 0])

@@ -8,13 +8,15 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 
-from .khat import khat, trusted_up_to
+from .khat import gap, khat, trusted_up_to
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
 WIDTH = 130
-RHAT, EFFECTIVE, ENERGY, DEPTH = 1.01, 100, 0.3, 10
+FAR, FAR_EACH = 1.0, 0.05
+UNLIKE = "Do not rely on its uncertainties. Use mcmc, more particles or another lr, or a richer guide (guide='AutoMultivariateNormal')."
+RHAT, APART, EFFECTIVE, ENERGY, DEPTH = 1.01, 1.05, 100, 0.3, 10
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ def _point(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     yield _stopped(posterior)
     yield from _restarts(posterior)
     yield Finding(
-        "uncertainty", "note", "this is a single point, the mode of the posterior.", "It says nothing of uncertainty: use svi or mcmc."
+        "uncertainty",
+        "note",
+        "this is a single point, a mode of the posterior in the model's parameters.",
+        "It says nothing of uncertainty: use svi or mcmc.",
     )
 
 
@@ -60,22 +65,18 @@ def _variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Findin
             "k-hat", "warning", f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide.", "Ask for draws=1000."
         )
         return
-    k, limit = khat(posterior), trusted_up_to(draws)
+    k, limit, nats = khat(posterior), trusted_up_to(draws), gap(posterior)
     if np.isnan(k):
         yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
-    elif k > limit:
-        yield Finding(
-            "k-hat",
-            "failure",
-            f"{k:.2f} (at most {limit:.2f}): the guide is too far from the posterior.",
-            "Means may still be near; do not rely on the uncertainties. Use mcmc, or a richer guide (guide='AutoMultivariateNormal').",
-        )
-    elif k > 0.5:
-        yield Finding("k-hat", "note", f"{k:.2f} (at most {limit:.2f}): the guide is close; its tails are not exact.")
-    elif k == -np.inf:
-        yield Finding("k-hat", "good", "the guide is the posterior: every draw has the same importance.")
+        return
+    seen = f"{k:.2f} (at most {limit:.2f})" if np.isfinite(k) else "every draw has the same importance"
+    if k > limit:
+        yield Finding("k-hat", "failure", f"{seen}: the guide misses a tail of the posterior.", UNLIKE)
     else:
-        yield Finding("k-hat", "good", f"{k:.2f} (at most {limit:.2f}): the guide is close to the posterior.")
+        yield Finding("k-hat", "good" if k <= 0.5 else "note", f"{seen}: the guide misses no tail near its draws.")
+    most = min(FAR, FAR_EACH * len(table))
+    said = f"{max(nats, 0):.2f} nats from the guide to the posterior (at most {most:.2f})."
+    yield Finding("gap", "failure", said, UNLIKE) if nats > most else Finding("gap", "good", said)
 
 
 def _chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
@@ -104,18 +105,20 @@ def _convergence(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
         text = f"{chains} chain{'s' * (chains > 1)} can hide that others would settle elsewhere."
         yield Finding("chains", "warning", text, "Run at least 4.")
     worst = table["rhat"].idxmax() if table["rhat"].notna().any() else None
-    if worst is not None and table["rhat"][worst] > RHAT:
+    if worst is not None and table["rhat"][worst] > APART:
         text = f"{table['rhat'][worst]:.3f} for {worst} (at most {RHAT}): the chains disagree."
-        yield Finding(
-            "R-hat", "failure", text, "Run a longer warmup; if it stays, the posterior has several modes or the model too many components."
-        )
+        advice = "Run a longer warmup; if it stays, the posterior has several modes or the model too many components."
+        yield Finding("R-hat", "failure", text, advice)
+    elif worst is not None and table["rhat"][worst] > RHAT:
+        text = f"{table['rhat'][worst]:.3f} for {worst} (at most {RHAT}): the chains have not quite mixed."
+        yield Finding("R-hat", "warning", text, "Ask for more draws.")
     elif worst is not None:
         yield Finding("R-hat", "good", f"at most {table['rhat'][worst]:.3f}: the chains agree.")
     least = table[["ess_bulk", "ess_tail"]].min(axis=1)
     needed = EFFECTIVE * chains
     if least.notna().any() and least.min() < needed:
         text = f"{least.min():.0f} for {least.idxmin()} (at least {needed})."
-        yield Finding("effective draws", "failure", text, f"Ask for about {needed / max(least.min(), 1):.0f} times the draws.")
+        yield Finding("effective draws", "failure", text, f"Ask for about {np.ceil(needed / max(least.min(), 1)):.0f} times the draws.")
     elif least.notna().any():
         yield Finding("effective draws", "good", f"at least {least.min():.0f} of each parameter.")
 

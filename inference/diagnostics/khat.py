@@ -28,6 +28,15 @@ def khat(posterior: "Posterior") -> float:
     return float(k)
 
 
+def gap(posterior: "Posterior") -> float:
+    """How much the guide diverges from the posterior, KL(q || p) in nats, as its own draws see it: 0 where it is exact.
+
+    It tells of a guide that is too wide, which k-hat cannot. Like k-hat it knows nothing of modes that no draw came near.
+    """
+    ratios = (posterior.stats["lp"] - posterior.stats["log_q"]).double().flatten()
+    return float(ratios.logsumexp(0) - math.log(len(ratios)) - ratios.mean())
+
+
 def trusted_up_to(draws: int) -> float:
     """The largest k-hat at which importance sampling with so many draws can be relied on (Vehtari et al. 2024, JMLR 25)."""
     return min(0.7, 1 - 1 / math.log10(max(draws, 11)))

@@ -41,7 +41,7 @@ class Report:
         if self.posterior.how["method"] == "map":
             return "A point to start from: it has no uncertainty to believe."
         doubts = ", ".join(f.name for f in self.findings if f.severity == "warning")
-        return f"Believe it, with care: {doubts}." if doubts else "Believe it."
+        return f"Believe it, with care: {doubts}." if doubts else "Believe it: nothing was found against it."
 
     def __str__(self) -> str:
         table = self.table.to_string(float_format=lambda v: f"{v:.4g}", max_rows=40)

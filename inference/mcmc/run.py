@@ -56,12 +56,14 @@ def mcmc(
         ValueError: bad rows, an argument out of range, an unknown kernel, or a start where the density is not finite.
     """
     at_least(1, chains=chains, warmup=warmup, draws=draws)
+    at_least(0, seed=seed)
     if kernel not in KERNELS:
         raise ValueError(unknown("kernel", kernel, KERNELS))
     pair, table, rows = open_door(pair, x, device)
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws, progress) as tell:
         program = Program(pair, rows)
+        program.refuse_continuous_locals()
         flat = Flat(program.parameters)
         check_jacobians(flat, program.parameters)
         starts = _starts(program, flat, rows, chains, start)

@@ -11,6 +11,8 @@ from .nuts import Density, State, kernel
 
 TARGET = 0.8
 DENSE_UP_TO = 100
+SOON = 15
+SMALLEST, LARGEST = 2.0**-40, 2.0**20
 
 
 class StepSize:
@@ -20,6 +22,7 @@ class StepSize:
         self.restart(first)
 
     def restart(self, first: float) -> None:
+        self._first = first
         self._center, self._error, self._count = math.log(10 * first), 0.0, 0
         self.log_now = self._log_mean = math.log(first)
 
@@ -37,31 +40,37 @@ class StepSize:
 
     @property
     def settled(self) -> float:
-        return math.exp(self._log_mean)
+        # The first steps of dual averaging are ten times the first size; their mean means nothing until a few have passed.
+        return math.exp(self._log_mean) if self._count >= SOON else self._first
 
 
 def windows(warmup: int) -> Iterator[tuple[int, int]]:
-    """Stretches [begin, end) of slow adaptation: after a first 15% and before a last 10%, each about twice the one before."""
-    begin, last = round(0.15 * warmup), warmup - round(0.1 * warmup)
+    """Stretches [begin, end) in which a metric is learnt: after a first 15% and before a last 10%, each about twice the one before.
+
+    None is shorter than 20 transitions, and 25 are left to learn the step size again; a short warm-up keeps its first metric.
+    """
+    begin, last = round(0.15 * warmup), warmup - max(25, round(0.1 * warmup))
     size = max(20, (last - begin) // 15)
-    while begin < last:
+    while begin + size <= last:
         end = begin + size if begin + 3 * size <= last else last
         yield begin, end
         begin, size = end, 2 * size
 
 
 def first_step_size(state: State, density: Density, metric: Metric) -> float:
-    """A step size at which one leapfrog is accepted with probability near `TARGET`, found by halving or doubling from one."""
-    size, direction = 1.0, 0
-    for _ in range(50):
-        step = torch.full_like(state.log_density, size)
-        _, info = kernel(state, density, step, metric, max_depth=1)
-        accepted = float(info.acceptance_rate.nan_to_num(0.0).mean()) > TARGET
-        turn = 1 if accepted else -1
-        if direction and turn != direction:
-            break
-        direction = turn
-        size *= 2.0**turn
+    """The largest power of two at which one leapfrog is accepted with a probability of at least `TARGET`, over all chains."""
+
+    def accepted(size: float) -> bool:
+        _, info = kernel(state, density, as_steps(size, state.log_density), metric, max_depth=1)
+        return float(info.acceptance_rate.nan_to_num(0.0).mean()) > TARGET
+
+    size = 1.0
+    if accepted(size):
+        while size < LARGEST and accepted(2 * size):
+            size *= 2
+    else:
+        while size > SMALLEST and not accepted(size):
+            size /= 2
     return size
 
 
