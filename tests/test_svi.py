@@ -1,5 +1,7 @@
 """The optimisation loop: why it stops, what it refuses, and whether its guide can be trusted."""
 
+import math
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -10,7 +12,7 @@ from torch.distributions import constraints
 
 import inference
 import zoo
-from inference.diagnostics.khat import khat
+from inference.diagnostics.khat import gap, khat
 from tests.oracles import gmm as oracle
 
 
@@ -156,3 +158,27 @@ def test_another_seed_is_another_fit():
     runs = [inference.svi(Normal(), torch.arange(5.0), steps=3, draws=3, seed=seed, device="cpu") for seed in (1, 1, 2)]
     assert torch.equal(runs[0].draws["loc"], runs[1].draws["loc"])
     assert not torch.equal(runs[0].draws["loc"], runs[2].draws["loc"])
+
+
+def test_a_guide_that_is_too_wide_is_seen_by_its_gap():
+    # KL from a Normal twice as wide as another is 2^2 / 2 - 1 / 2 - log 2 nats.
+    x = torch.randn(9) + 1
+    posterior = inference.svi(Normal(held=2 * _truth(x)[1]), x, draws=4000, device="cpu")
+    assert gap(posterior) == pytest.approx(1.5 - math.log(2), abs=0.1)
+    assert _findings(posterior)["gap"].severity == "failure"
+
+
+class Scattered(Normal):
+    """Each row has a continuous latent of its own."""
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        loc = pyro.sample("loc", dist.Normal(0.0, 10.0))
+        with self.rows(x, size):
+            own = pyro.sample("own", dist.Normal(loc, 1.0))
+            pyro.sample("x", dist.Normal(own, 1.0), obs=x[:, 0])
+
+
+@pytest.mark.parametrize("fit", [inference.svi, inference.mcmc])
+def test_a_continuous_latent_of_each_row_is_refused(fit):
+    with pytest.raises(TypeError, match="'own' is continuous and one for each row"):
+        fit(Scattered(), torch.randn(9))

@@ -1,0 +1,29 @@
+"""Simplified graphs compute what their programs say."""
+
+import pytest
+import torch
+
+from inference.graph import traced
+
+
+@pytest.mark.parametrize("dims", [(-1, 0, 1), (0, 1, 2), (2, 1, 0), (-3, -2, -1)], ids=str)
+def test_a_permutation_is_left_out_only_where_it_changes_nothing(dims):
+    x = torch.randn(2, 2, 2)
+    assert torch.equal(traced(lambda x: x.permute(*dims) * 2.0, x, missing=False)(x), x.permute(*dims) * 2.0)
+
+
+def test_what_depends_on_no_argument_and_what_repeats_is_computed_once_and_draws_are_not():
+    x, constant = torch.randn(3), torch.arange(3.0)
+    found = traced(lambda x: (constant.exp() + x.sin(), x.sin(), torch.randn(3) - torch.randn(3)), x, missing=False)
+    first, second = found(x), found(x)
+    assert torch.equal(first[0], constant.exp() + x.sin())
+    assert torch.equal(first[1], x.sin())
+    assert first[2].abs().min() > 0
+    assert not torch.equal(first[2], second[2])
+
+
+def test_a_program_that_branches_on_values_runs_interpreted_with_equal_results(caplog):
+    function = traced(lambda x: x * 2 if x.sum() > 0 else -x, torch.ones(3), missing=False)
+    assert torch.equal(function(-torch.ones(3)), torch.ones(3))
+    assert torch.equal(function(torch.ones(3)), 2 * torch.ones(3))
+    assert "runs interpreted" in caplog.text
