@@ -68,11 +68,10 @@ def svi(
     Raises:
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
     """
-    at_least(1, steps=steps, batch=batch, particles=particles, restarts=restarts, draws=draws)
+    settings = {"steps": steps, "batch": batch, "lr": lr, "particles": particles, "restarts": restarts, "draws": draws}
+    _check_settings(**settings)
     at_least(0, seed=seed)
     check_name(guide)
-    if not isinstance(lr, Real) or not 0 < lr < math.inf:
-        raise ValueError(f"lr={lr!r} must be a positive number")
     pair, table, rows = open_door(pair, x, device)
     if batch is not None and batch > len(rows):
         raise ValueError(f"batch={batch} is more than the {len(rows)} rows; leave it out to use all rows in every step")
@@ -94,13 +93,19 @@ def svi(
         "steps": len(fit.loss),
         "stopped": fit.stopped,
         "restarts": [f.final for f in fits],
-        "settings": {"steps": steps, "batch": batch, "lr": lr, "particles": particles, "restarts": restarts, "draws": draws},
+        "settings": settings,
         "fixed": known,
         "seed": seed,
         "device": str(rows.device),
         "seconds": time.perf_counter() - begin,
     }
     return Posterior.of(pair, {**values, **derived}, {"loss": fit.loss, **stats}, how, table)
+
+
+def _check_settings(lr: float, **counts: int | None) -> None:
+    at_least(1, **counts)
+    if not isinstance(lr, Real) or not 0 < lr < math.inf:
+        raise ValueError(f"lr={lr!r} must be a positive number")
 
 
 def _objective(program: Program, guide: str | None, particles: int, x: Tensor) -> NegativeELBO:
