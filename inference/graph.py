@@ -1,4 +1,4 @@
-"""Programs as graphs of tensor operations: traced once, simplified, batched, never interpreted again."""
+"""Programs as graphs of tensor operations: traced once, simplified, batched, compiled, never interpreted again."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, fx
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from .compiling import Compile, compiled, worth_compiling
 from .functorch import traceable
 from .missing import known_missing
 
@@ -16,26 +18,51 @@ log = logging.getLogger("inference")
 aten = torch.ops.aten
 
 
-def traced(function: Callable, *example: Any, missing: bool) -> Callable:
+def traced(function: Callable, *example: Any, missing: bool, compile: Compile = False, calls: int = 0) -> Callable:
     """`function` as a graph, traced on `example`; call it with arguments of the same shapes.
 
     A program that cannot be traced (it branches on a value, say) runs interpreted, with equal results, and says so once.
+
+    Arguments:
+        missing: whether the rows that the program reads have holes.
+        compile: whether to compile the graph; "auto" does so where `calls` calls are likely to earn it back.
     """
+    leaves, spec = tree_flatten(example)
+    shapes = []
+
+    def flat(*leaves: Tensor) -> list[Tensor]:
+        values, shape = tree_flatten(function(*tree_unflatten(leaves, spec)))
+        shapes[:] = [shape]
+        return values
+
+    def interpreted(*leaves: Tensor) -> list[Tensor]:
+        with traceable(), known_missing(missing):
+            return flat(*leaves)
+
+    with torch.no_grad():
+        run = _graph(flat, leaves, missing)
+        if run is None:
+            run = interpreted
+        elif compile is True or (compile == "auto" and worth_compiling(run, calls)):
+            run = compiled(run, leaves)
+
+    def call(*args: Any) -> Any:
+        with torch.no_grad():
+            values = run(*tree_flatten(args)[0])
+        return tree_unflatten(values, shapes[0])
+
+    return call
+
+
+def _graph(flat: Callable, leaves: list[Tensor], missing: bool) -> fx.GraphModule | None:
     with traceable(), known_missing(missing):
         try:
-            graph = make_fx(functionalize(lambda *args: function(*args)))(*example)
+            graph = make_fx(functionalize(flat))(*leaves)
         except (RuntimeError, NotImplementedError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             log.warning("runs interpreted, slower, because it could not be traced: %s", reason)
-            graph = None
-    if graph is not None:
-        return _without_history(_simplified(graph))
-
-    def interpreted(*args: Any) -> Any:
-        with traceable(), known_missing(missing):
-            return function(*args)
-
-    return _without_history(interpreted)
+            return None
+    return _simplified(graph)
 
 
 def batched(function: Callable, missing: bool, chunk: int | None = None) -> Callable:
@@ -45,14 +72,6 @@ def batched(function: Callable, missing: bool, chunk: int | None = None) -> Call
         with torch.no_grad(), traceable(), known_missing(missing):
             axes = (0,) + (None,) * len(rest)
             return torch.func.vmap(function, axes, randomness="different", chunk_size=chunk)(batch, *rest)
-
-    return run
-
-
-def _without_history(function: Callable) -> Callable:
-    def run(*args: Any) -> Any:
-        with torch.no_grad():
-            return function(*args)
 
     return run
 

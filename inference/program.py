@@ -97,10 +97,13 @@ class Program:
         return row_terms(self.trace(values, x), len(x) / self.size)
 
     def log_joint(self, values: Values, x: Tensor) -> Tensor:
-        """Scalar: log p(values, x) with discrete latents summed out, a minibatch `x` standing for all `size` rows."""
+        """Scalar, in double precision: log p(values, x), its discrete latents summed out; a minibatch `x` stands for `size` rows.
+
+        Single precision would lose a tenth of a nat in the sum over 10^5 rows.
+        """
         trace = self.trace(values, x)
-        shared = sum((s["log_prob_sum"] for s in trace.nodes.values() if is_sample(s) and not local(s)), x.new_zeros(()))
-        rows = row_terms(trace, len(x) / self.size).sum()
+        shared = sum(s["log_prob_sum"] for s in trace.nodes.values() if is_sample(s) and not local(s))
+        rows = row_terms(trace, len(x) / self.size).sum(dtype=torch.double)
         return shared + (rows if len(x) == self.size else rows * (self.size / len(x)))
 
     def marginals(self, values: Values, x: Tensor) -> Values:
