@@ -32,15 +32,14 @@ def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list
     Constants are handed over as arguments, so that torch's cache on disk knows the program again whatever the data.
     """
     # Inductor takes a second to import, and short runs never need it.
-    from torch._inductor import config
-    from torch._inductor.compile_fx import compile_fx
+    from torch._inductor import config, standalone_compile
 
     lifted, constants = _lifted(graph)
     # One worker: a pool of them would steal the cores that the run needs. Random numbers as torch draws them uncompiled.
     settings = {"compile_threads": 1, "fallback_random": True}
     try:
         with config.patch(settings):
-            run = compile_fx(lifted, [*constants, *example])
+            run = standalone_compile(lifted, [*constants, *example], dynamic_shapes="from_example_inputs")
             run(*constants, *example)
     except Exception as error:  # Inductor, its C++ compiler and Triton raise what they like
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

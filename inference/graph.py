@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from .compiling import Compile, compiled, worth_compiling
 from .functorch import traceable
@@ -18,8 +18,23 @@ log = logging.getLogger("inference")
 aten = torch.ops.aten
 
 
-def traced(function: Callable, *example: Any, missing: bool, compile: Compile = False, calls: int = 0) -> Callable:
-    """`function` as a graph, traced on `example`; call it with arguments of the same shapes.
+class Graph:
+    """A function as a graph, for arguments of the shapes that it was traced on."""
+
+    def __init__(self, run: Callable[..., list[Tensor]], shape: TreeSpec) -> None:
+        self._run, self._shape = run, shape
+
+    def __call__(self, *args: Any) -> Any:
+        return tree_unflatten(self.flat(tree_flatten(args)[0]), self._shape)
+
+    def flat(self, leaves: list[Tensor]) -> list[Tensor]:
+        """The results' tensors in order from the arguments' in order: for loops in which the sorting would take its time."""
+        with torch.no_grad():
+            return self._run(*leaves)
+
+
+def traced(function: Callable, *example: Any, missing: bool, compile: Compile = False, calls: int = 0) -> Graph:
+    """`function` as a graph, traced on `example`.
 
     A program that cannot be traced (it branches on a value, say) runs interpreted, with equal results, and says so once.
 
@@ -28,6 +43,8 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
         compile: whether to compile the graph; "auto" does so where `calls` calls are likely to earn it back.
     """
     leaves, spec = tree_flatten(example)
+    # Of their own: two arguments that are one tensor on this call would be one argument of the graph.
+    leaves = [leaf.clone() for leaf in leaves]
     shapes = []
 
     def flat(*leaves: Tensor) -> list[Tensor]:
@@ -43,15 +60,10 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
         run = _graph(flat, leaves, missing)
         if run is None:
             run = interpreted
+            run(*leaves)
         elif compile is True or (compile == "auto" and worth_compiling(run, calls)):
             run = compiled(run, leaves)
-
-    def call(*args: Any) -> Any:
-        with torch.no_grad():
-            values = run(*tree_flatten(args)[0])
-        return tree_unflatten(values, shapes[0])
-
-    return call
+    return Graph(run, shapes[0])
 
 
 def _graph(flat: Callable, leaves: list[Tensor], missing: bool) -> fx.GraphModule | None:
@@ -91,8 +103,8 @@ def _simplified(graph: fx.GraphModule) -> fx.GraphModule:
             if isinstance(known[node], Tensor):
                 _replace(graph, node, known[node])
             continue
-        if _changes_nothing(node):
-            node.replace_all_uses_with(node.args[0])
+        if same := _unchanged(node):
+            node.replace_all_uses_with(same)
             continue
         same = seen.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
         if same is not node:
@@ -102,16 +114,20 @@ def _simplified(graph: fx.GraphModule) -> fx.GraphModule:
     return graph
 
 
-def _changes_nothing(node: fx.Node) -> bool:
+def _unchanged(node: fx.Node) -> fx.Node | None:
+    """The argument that an operation hands back as it was, if it does."""
+    first = node.args[0] if node.args else None
     if node.target in (aten.alias.default, aten.detach.default):
-        return True
+        return first
+    if node.target is aten.where.self and node.args[1] is node.args[2]:
+        return node.args[1]
     if node.target is aten.permute.default:
         dims = node.args[1]
-        return [d % len(dims) for d in dims] == list(range(len(dims)))
+        return first if [d % len(dims) for d in dims] == list(range(len(dims))) else None
     if node.target in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
-        before, after = (n.meta.get("tensor_meta") for n in (node.args[0], node))
-        return before is not None and after is not None and before.shape == after.shape
-    return False
+        before, after = (n.meta.get("tensor_meta") for n in (first, node))
+        return first if before is not None and after is not None and before.shape == after.shape else None
+    return None
 
 
 def _random(node: fx.Node) -> bool:

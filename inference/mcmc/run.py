@@ -1,14 +1,17 @@
 """The call `mcmc`: start, warm up, draw."""
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from ..graph import batched, traced
-from ..objectives import run_guide
+from ..checkpoint import Checkpoint, fingerprint
+from ..compiling import Compile
+from ..graph import Graph, batched, traced
 from ..pair import Pair
 from ..posterior import Posterior
 from ..program import Program, Values
@@ -16,12 +19,16 @@ from ..progress import Tell, progress_line
 from ..run import at_least, open_door, seeded
 from ..suggest import unknown
 from ..unconstrained import Flat, check_jacobians, fixed
-from . import nuts
-from .metric import Metric, estimate
-from .warmup import DENSE_UP_TO, StepSize, as_steps, first_step_size, windows
+from . import chees, hmc, nuts
+from .draws import Draws, refuse_too_many
+from .noise import keys
+from .sampler import Sampler
+from .space import Space, suits_dense
+from .starts import CELLS, from_guide, from_posterior
 
-KERNELS = {"nuts": nuts}
-GUIDE_DRAWS = 50
+KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "nuts": nuts.Kernel}
+STEPS = 8
+BLOCK = 50
 
 
 def mcmc(
@@ -32,142 +39,137 @@ def mcmc(
     chains: int = 4,
     warmup: int = 500,
     draws: int = 1000,
+    thin: int = 1,
     start: Posterior | None = None,
     seed: int = 0,
     device: str = "auto",
+    compile: Compile = "auto",
     progress: bool | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Posterior:
     """Draw from the posterior of `pair` given the rows `x`; the pair that is handed in stays as it is.
 
-    Discrete latents of a row are summed out exactly. All chains move at once; they learn one step size and one mass matrix
-    together during `warmup` transitions, which are thrown away.
+    Discrete latents of a row are summed out exactly. All chains move at once; during `warmup` transitions, which are thrown
+    away, they learn together one step size, one scale of the posterior and, for "chees", one trajectory length, and chains
+    that sit in a mode of no weight are moved to where the others are. A draw takes 4 bytes a number (8 in double precision).
 
     Arguments:
         x: rows, as `as_table` reads them.
-        kernel: "nuts". chains, warmup, draws: how many chains, and transitions of each.
-        start: a Posterior of either method whose draws the chains set out from; by default each chain makes the pair's own
-            start from the data (its own random choices) and one draw from the guide there.
+        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length.
+        chains, warmup, draws: how many chains, and transitions of each. thin: keep every so many-th; `draws` are kept.
+        start: a Posterior of either method whose draws the chains set out from; by default draws from the guide (`starts`).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
+        compile: whether to compile the program, which takes ten seconds or more; "auto" does so for runs that earn it back.
+        checkpoint: a folder to save to now and then; the same call made again goes on from there, to the same draws.
 
-    Returns: a Posterior; stats, each (chain, draw): `lp`, `acceptance_rate`, `energy`, `diverging`, `tree_depth`, `n_steps`,
-        `step_size`.
+    Returns: a Posterior; stats, each (chain, draw): `lp`, `acceptance_rate`, `energy`, `diverging`, `n_steps`, `step_size`, and
+        `tree_depth` for "nuts". A run interrupted (Ctrl-C) while it draws returns what it has.
 
     Raises:
-        ValueError: bad rows, an argument out of range, an unknown kernel, or a start where the density is not finite.
+        ValueError: bad rows, an argument out of range, an unknown kernel, a checkpoint of another run, or a start where the
+            density is not finite. MemoryError: the draws will not fit.
     """
-    at_least(1, chains=chains, warmup=warmup, draws=draws)
+    settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
+    at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
     at_least(0, seed=seed)
     if kernel not in KERNELS:
         raise ValueError(unknown("kernel", kernel, KERNELS))
     pair, table, rows = open_door(pair, x, device)
     begin = time.perf_counter()
-    with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws, progress) as tell:
+    with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws * thin, progress) as tell:
         program = Program(pair, rows)
         program.refuse_continuous_locals()
         flat = Flat(program.parameters)
         check_jacobians(flat, program.parameters)
-        starts = _starts(program, flat, rows, chains, start)
-        density = _density(program, flat, rows, starts[0])
-        state = nuts.init(starts[0], density)
-        _check_start(state, flat)
-        state, size, metric = _warm_up(state, density, _metric(starts), warmup, tell)
-        positions, stats = _sample(state, density, size, metric, draws, warmup, tell)
-        values, derived = _constrain(program, flat, rows, positions)
+        refuse_too_many(draws, chains, flat.size, rows)
+        sampler = _sampler(program, flat, settings, seed, compile)
+        kept = Draws(sampler, draws, thin, _checkpoint(checkpoint, pair, {**settings, "seed": seed}, rows, start))
+        if not kept.resume():
+            _set_out(sampler, flat, from_guide(program, flat, chains) if start is None else from_posterior(program, flat, chains, start))
+        stopped = _through(sampler, kept, settings, tell)
+        values, derived = _constrain(program, flat, kept.positions)
         known = fixed(program, rows)
     how = {
         "method": kernel,
-        "settings": {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws},
+        "settings": settings,
         "fixed": known,
+        "restarted": sampler.restarted,
+        "stopped": stopped,
         "seed": seed,
         "device": str(rows.device),
         "seconds": time.perf_counter() - begin,
     }
-    return Posterior.of(pair, {**values, **derived}, stats, how, table)
+    return Posterior.of(pair, {**values, **derived}, kept.stats, how, table)
 
 
-def _starts(program: Program, flat: Flat, x: Tensor, chains: int, start: Posterior | None) -> Tensor:
-    """(draw, chain, dim) unconstrained: where each chain may set out from, whose spread is the first mass matrix."""
-    if start is not None:
-        missing = [name for name in program.parameters if name not in start.draws]
-        if missing:
-            raise ValueError(f"start has no draws of {missing[0]!r}; it must be a posterior of the same pair, and is of {start.name}")
-        values = {n: start.draws[n].flatten(0, 1).to(x) for n in program.parameters}
-        chosen = torch.randint(len(next(iter(values.values()))), (GUIDE_DRAWS * chains,), device=x.device)
-        drawn = batched(flat.flatten, program.missing)({n: v[chosen] for n, v in values.items()})
-        return drawn.unflatten(0, (GUIDE_DRAWS, chains))
+def _sampler(program: Program, flat: Flat, settings: dict[str, Any], seed: int, compile: Compile) -> Sampler:
+    x, chains = program.x, settings["chains"]
 
-    def one(_: Tensor) -> Tensor:
-        return flat.flatten(run_guide(program, program.pair.guide, x)[0])
-
-    drawn = []
-    for _ in range(chains):
-        with torch.no_grad():
-            program.pair.start(x)
-        drawn.append(batched(one, program.missing)(x.new_zeros(GUIDE_DRAWS)))
-    return torch.stack(drawn, 1)
-
-
-def _density(program: Program, flat: Flat, x: Tensor, positions: Tensor) -> nuts.Density:
     def log_density(position: Tensor) -> Tensor:
         values, log_jacobian = flat.constrain_with_jacobian(position)
         return program.log_joint(values, x) + log_jacobian
 
-    return traced(vmap(grad_and_value(log_density)), positions, missing=program.missing)
+    density = traced(vmap(grad_and_value(log_density)), x.new_zeros(chains, flat.size), missing=program.missing)
+
+    def target(white: Tensor, space: Space) -> tuple[Tensor, Tensor]:
+        grad, log_density = density(space.position(white))
+        return space.gradient(grad), log_density
+
+    def trace(function: Callable, *example: Any) -> Graph:
+        calls = (settings["warmup"] + settings["draws"] * settings["thin"]) * STEPS
+        return traced(function, *example, missing=program.missing, compile=compile, calls=calls)
+
+    streams = keys(seed, chains, x.device)
+    return Sampler(KERNELS[settings["kernel"]](target, trace, streams), target, streams, settings["warmup"])
 
 
-def _check_start(state: nuts.State, flat: Flat) -> None:
-    bad = (~(state.log_density.isfinite() & state.grad.isfinite().all(-1))).nonzero()
+def _checkpoint(folder: str | Path | None, pair: Pair, settings: dict[str, Any], x: Tensor, start: Posterior | None) -> Checkpoint | None:
+    if folder is None:
+        return None
+    cls = type(pair)
+    named = {"pair": f"{cls.__module__}:{cls.__qualname__}", "hyperparameters": pair.hyperparameters, "rows": fingerprint(x)}
+    begun = None if start is None else {name: fingerprint(draws) for name, draws in start.draws.items()}
+    return Checkpoint(folder, {"method": "mcmc", **named, **settings, "start": begun})
+
+
+def _set_out(sampler: Sampler, flat: Flat, starts: Tensor) -> None:
+    sampler.set_out(starts, dense=suits_dense(starts))
+    bad = (~(sampler.state.log_density.isfinite() & sampler.state.grad.isfinite().all(-1))).nonzero()
     if len(bad):
         chain = int(bad[0])
-        values = {n: v.tolist() for n, v in flat.constrain(state.position[chain]).items()}
+        values = {n: v.tolist() for n, v in flat.constrain(starts[0, chain]).items()}
         raise ValueError(f"the log density or its gradient is not finite where chain {chain} starts: {values}")
 
 
-def _metric(draws: Tensor) -> Metric:
-    """Dense where there are draws (draw, chain, dim) enough for it."""
-    dim = draws.shape[-1]
-    return estimate(draws, dense=dim <= DENSE_UP_TO and draws[..., 0].numel() > 5 * dim)
+def _through(sampler: Sampler, kept: Draws, settings: dict[str, Any], tell: Tell) -> str:
+    """Warm up, then draw; why it stopped."""
+    warmup, draws, thin = (settings[name] for name in ("warmup", "draws", "thin"))
+    try:
+        while sampler.done < warmup:
+            acceptance = sampler.warm_up()
+            tell(sampler.done, f"warm-up, acceptance {acceptance:.2f}")
+            kept.save()
+        while kept.count < draws:
+            kept.add(*sampler.draw(min(BLOCK, draws - kept.count) * thin))
+            seen = kept.stats
+            tell(sampler.done, f"acceptance {float(seen['acceptance_rate'].mean()):.2f}, divergences {int(seen['diverging'].sum())}")
+            kept.save()
+    except KeyboardInterrupt:
+        kept.save(now=True)
+        if not kept.count:
+            raise
+        return f"interrupted after {kept.count} of {draws} draws"
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(f"the GPU's memory does not hold {settings['chains']} chains at once; run fewer, or on device='cpu'") from error
+    kept.save(now=True)
+    return f"drew all {draws}"
 
 
-def _warm_up(state: nuts.State, density: nuts.Density, metric: Metric, warmup: int, tell: Tell) -> tuple[nuts.State, float, Metric]:
-    size = StepSize(first_step_size(state, density, metric))
-    stretches, history = dict((end, begin) for begin, end in windows(warmup)), []
-    for i in range(warmup):
-        state, info = nuts.kernel(state, density, as_steps(size.now, state.log_density), metric)
-        acceptance = float(info.acceptance_rate.mean())
-        size.learn(acceptance)
-        history.append(state.position)
-        if i + 1 in stretches:
-            metric = _metric(torch.stack(history[stretches[i + 1] - i - 1 :]))
-            size.restart(first_step_size(state, density, metric))
-            history = []
-        tell(i + 1, f"warm-up, acceptance {acceptance:.2f}")
-    return state, size.settled, metric
-
-
-def _sample(
-    state: nuts.State, density: nuts.Density, size: float, metric: Metric, draws: int, done: int, tell: Tell
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Positions (chain, draw, dim) and statistics (chain, draw)."""
-    positions = state.position.new_empty((draws, *state.position.shape))
-    steps = as_steps(size, state.log_density)
-    kept: dict[str, Tensor] = {}
-    for i in range(draws):
-        state, info = nuts.kernel(state, density, steps, metric)
-        positions[i] = state.position
-        for name, value in {"lp": state.log_density, **info._asdict(), "step_size": steps}.items():
-            kept.setdefault(name, value.new_empty((draws, *value.shape)))[i] = value
-        if i % 50 == 49 or i + 1 == draws:
-            divergences = int(kept["diverging"][: i + 1].sum())
-            tell(done + i + 1, f"acceptance {float(kept['acceptance_rate'][: i + 1].mean()):.2f}, divergences {divergences}")
-    return positions.transpose(0, 1), {name: value.transpose(0, 1) for name, value in kept.items()}
-
-
-def _constrain(program: Program, flat: Flat, x: Tensor, positions: Tensor) -> tuple[Values, Values]:
+def _constrain(program: Program, flat: Flat, positions: Tensor) -> tuple[Values, Values]:
     def one(position: Tensor) -> tuple[Values, Values]:
         values = flat.constrain(position)
-        return values, program.derive(values, x)
+        return values, program.derive(values, program.x)
 
-    chunk = max(1, 20_000_000 // max(1, x.numel()))
+    chunk = max(1, CELLS // max(1, program.x.numel()))
     results = batched(one, program.missing, chunk)(positions.flatten(0, 1))
     return tuple({n: v.unflatten(0, positions.shape[:2]) for n, v in part.items()} for part in results)

@@ -2,52 +2,62 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from .metric import Metric
-from .nuts import Density, State, kernel
+from .leapfrog import Point, State, Target, kinetic, leapfrog
+from .space import Space
 
-TARGET = 0.8
-DENSE_UP_TO = 100
 SOON = 15
 SMALLEST, LARGEST = 2.0**-40, 2.0**20
+NEGLIGIBLE = 10.0
 
 
+@dataclass
 class StepSize:
-    """Dual averaging of the log step size towards a mean acceptance of `TARGET` (Hoffman & Gelman 2014, section 3.2)."""
+    """Dual averaging of the log step size towards a mean acceptance of `target` (Hoffman & Gelman 2014, section 3.2)."""
 
-    def __init__(self, first: float) -> None:
-        self.restart(first)
+    target: float
+    first: float = 1.0
+    error: float = 0.0
+    count: int = 0
+    log_now: float = 0.0
+    log_mean: float = 0.0
 
     def restart(self, first: float) -> None:
-        self._first = first
-        self._center, self._error, self._count = math.log(10 * first), 0.0, 0
-        self.log_now = self._log_mean = math.log(first)
+        """Begin anew at the step size `first`."""
+        self.first, self.error, self.count = first, 0.0, 0
+        self.log_now = self.log_mean = math.log(first)
 
     def learn(self, acceptance: float) -> None:
-        self._count += 1
-        n = self._count
-        self._error += (TARGET - acceptance - self._error) / (n + 10)
-        self.log_now = self._center - math.sqrt(n) / 0.05 * self._error
+        """Take note of the mean acceptance of a transition."""
+        self.count += 1
+        n = self.count
+        self.error += (self.target - acceptance - self.error) / (n + 10)
+        self.log_now = math.log(10 * self.first) - math.sqrt(n) / 0.05 * self.error
         weight = n**-0.75
-        self._log_mean = weight * self.log_now + (1 - weight) * self._log_mean
+        self.log_mean = weight * self.log_now + (1 - weight) * self.log_mean
 
     @property
     def now(self) -> float:
         return math.exp(self.log_now)
 
-    @property
-    def settled(self) -> float:
+    def settle(self) -> None:
+        """Keep the mean from now on."""
         # The first steps of dual averaging are ten times the first size; their mean means nothing until a few have passed.
-        return math.exp(self._log_mean) if self._count >= SOON else self._first
+        self.log_now = self.log_mean if self.count >= SOON else math.log(self.first)
+
+    def asdict(self) -> dict[str, float]:
+        return asdict(self)
 
 
 def windows(warmup: int) -> Iterator[tuple[int, int]]:
-    """Stretches [begin, end) in which a metric is learnt: after a first 15% and before a last 10%, each about twice the one before.
+    """Stretches [begin, end) in which a space is learnt: after a first 15% and before a last 10%, each about twice the one before.
 
-    None is shorter than 20 transitions, and 25 are left to learn the step size again; a short warm-up keeps its first metric.
+    None is shorter than 20 transitions, and 25 are left to learn the step size again; a short warm-up keeps its first space.
     """
     begin, last = round(0.15 * warmup), warmup - max(25, round(0.1 * warmup))
     size = max(20, (last - begin) // 15)
@@ -57,12 +67,14 @@ def windows(warmup: int) -> Iterator[tuple[int, int]]:
         begin, size = end, 2 * size
 
 
-def first_step_size(state: State, density: Density, metric: Metric) -> float:
-    """The largest power of two at which one leapfrog is accepted with a probability of at least `TARGET`, over all chains."""
+def first_step_size(state: State, target: Target, space: Space, momentum: Tensor, acceptance: float) -> float:
+    """The largest power of two at which one leapfrog is accepted with a probability of at least `acceptance`, over all chains."""
+    point, before = Point(state.position, momentum, state.grad), kinetic(momentum) - state.log_density
 
     def accepted(size: float) -> bool:
-        _, info = kernel(state, density, as_steps(size, state.log_density), metric, max_depth=1)
-        return float(info.acceptance_rate.nan_to_num(0.0).mean()) > TARGET
+        end, log_density = leapfrog(point, momentum.new_tensor(size), partial(target, space=space))
+        error = (kinetic(end.momentum) - log_density - before).nan_to_num(nan=torch.inf)
+        return float((-error).exp().clamp(max=1.0).mean()) > acceptance
 
     size = 1.0
     if accepted(size):
@@ -74,6 +86,17 @@ def first_step_size(state: State, density: Density, metric: Metric) -> float:
     return size
 
 
-def as_steps(size: float, like: Tensor) -> Tensor:
-    """The step size for every chain, (chain,)."""
-    return torch.full_like(like, size)
+def hopeless(positions: Tensor, log_densities: Tensor) -> Tensor:
+    """(chain,) whether a chain sits in a mode of no weight beside the others', by its draws (draw, chain, dim) and (draw, chain).
+
+    The log weight of a mode is, up to a constant, the mean log density of draws from it and half the log volume of their
+    covariance (exact for Gaussian modes). A chain is hopeless where that falls short of the best quarter's by 10 nats, e^-10 of
+    the weight, and four standard errors.
+    """
+    count, _, dim = positions.shape
+    variance = positions.double().var(0)
+    weight = log_densities.mean(0) + 0.5 * variance.clamp(min=1e-300).log().sum(-1)
+    independent = max(1.0, count / 4)
+    error = ((log_densities.var(0) + dim / 2) / independent).sqrt()
+    best = weight.quantile(0.75, interpolation="higher")
+    return ~(best - weight < NEGLIGIBLE + 4 * error)

@@ -1,0 +1,56 @@
+"""ChEES-HMC: Hamiltonian Monte Carlo whose trajectory length is learnt, in warm-up, from all chains together.
+
+The length climbs the gradient of the Change in the Estimator of the Expected Square, E[(|x' - E x|^2 - |x - E x|^2)^2] / 4, where
+x and x' are the ends of a trajectory. All chains take equally many steps, so that none waits for another.
+
+Reference: Hoffman, Radul & Sountsov 2021, "An adaptive-MCMC scheme for setting trajectory lengths in Hamiltonian Monte Carlo",
+AISTATS; Kingma & Ba 2015 (Adam), ICLR.
+"""
+
+import math
+from typing import Any
+
+import torch
+
+from . import hmc
+from .hmc import Info, Trajectory
+
+__all__ = ["Info", "Kernel"]
+
+RATE, FORGETTING = 0.025, 0.95
+
+
+class Kernel(hmc.Kernel):
+    """HMC transitions whose length is learnt; once it is settled, it is the average over what was tried, the latest counting most."""
+
+    target_acceptance = 0.651
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.memory |= {"log": math.log(self.memory["length"]), "mean": 0.0, "square": 0.0, "count": 0}
+
+    def learn(self) -> None:
+        """Climb one step, by Adam, from what the last transition tried."""
+        m, slope = self.memory, _slope(self.trajectory)
+        m["count"] += 1
+        m["square"] += (1 - FORGETTING) * (slope**2 - m["square"])
+        if m["square"] > 0:
+            m["log"] += RATE * slope / math.sqrt(m["square"] / (1 - FORGETTING ** m["count"]))
+        m["mean"] += (m["log"] - m["mean"]) / math.sqrt(m["count"])
+        m["length"] = math.exp(m["log"])
+
+    def settle(self) -> None:
+        """Keep the average length from now on."""
+        if self.memory["count"]:
+            self.memory["length"] = math.exp(self.memory["mean"])
+
+
+def _slope(tried: Trajectory) -> float:
+    """The criterion's derivative in the logarithm of the length, up to a factor; a trajectory counts as likely as it is accepted."""
+    weight = torch.where(tried.end.isfinite().all(-1), tried.acceptance, 0.0).to(tried.end.dtype)
+    end = tried.end.nan_to_num(posinf=0.0, neginf=0.0)
+    share = (weight / weight.sum().clamp(min=1e-12))[:, None]
+    before, after = tried.start - tried.start.mean(0), end - (share * end).sum(0)
+    change = after.square().sum(-1) - before.square().sum(-1)
+    slopes = tried.time * change * (after * tried.momentum.nan_to_num(posinf=0.0, neginf=0.0)).sum(-1)
+    return float((share[:, 0] * slopes).sum())

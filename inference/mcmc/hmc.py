@@ -1,0 +1,101 @@
+"""Hamiltonian Monte Carlo with trajectories of one length for all chains, jittered from transition to transition.
+
+Reference: Neal 2011, "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo; Hoffman, Radul & Sountsov 2021
+(the jitter by a Halton sequence), "An adaptive-MCMC scheme for setting trajectory lengths in Hamiltonian Monte Carlo", AISTATS.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..graph import Graph
+from .leapfrog import MAX_ENERGY_ERROR, Point, State, Target, kinetic, leapfrog, pick
+from .noise import normal, uniform
+from .space import Space
+
+MAX_STEPS = 1000
+
+
+class Info(NamedTuple):
+    """What is only for diagnosis, each (transition, chain)."""
+
+    lp: Tensor
+    acceptance_rate: Tensor
+    energy: Tensor
+    diverging: Tensor
+    n_steps: Tensor
+
+
+class Trajectory(NamedTuple):
+    """What a transition tried: from where, to where and with which momentum (chain, dim), in which time, how likely accepted (chain,)."""
+
+    start: Tensor
+    end: Tensor
+    momentum: Tensor
+    time: float
+    acceptance: Tensor
+
+
+class Kernel:
+    """Transitions of all chains by trajectories of at most `memory["length"]`, where the posterior is about standard normal.
+
+    keys (chain,): what their random numbers are made of. memory: what the kernel has learnt, plain numbers.
+    """
+
+    target_acceptance = 0.8
+
+    def __init__(self, target: Target, trace: Callable[..., Graph], keys: Tensor) -> None:
+        self._target, self._trace, self._keys = target, trace, keys
+        self._graph: Graph | None = None
+        # With times uniform on (0, pi) the mean cosine is zero: a standard normal's next position does not depend on this one.
+        self.memory = {"length": math.pi}
+
+    def advance(self, state: State, first: int, count: int, step_size: float, space: Space) -> tuple[State, Tensor, Info]:
+        """The state after transitions `first` to `first + count`, their positions (transition, chain, dim), and how they went."""
+        positions = state.position.new_empty((count, *state.position.shape))
+        numbers = state.log_density.new_empty((count, len(Info._fields), len(self._keys)))
+        for i in range(count):
+            state, info, self.trajectory = self._transition(state, first + i, step_size, space)
+            positions[i] = state.position
+            torch.stack(info, out=numbers[i])
+        return state, positions, Info(*numbers.unbind(1))
+
+    def learn(self) -> None:
+        """Nothing: the length is given."""
+
+    def settle(self) -> None:
+        """Nothing was learnt."""
+
+    def _transition(self, state: State, at: int, step_size: float, space: Space) -> tuple[State, Info, Trajectory]:
+        like = state.position
+        numbers = uniform(self._keys, torch.full_like(self._keys, at), 1 + like.shape[1])
+        momentum = normal(numbers[:, 1:]).to(like.dtype)
+        start, step = Point(like, momentum, state.grad), like.new_tensor(step_size)
+        if self._graph is None:
+            self._graph = self._trace(self._leapfrog, start, step, space)
+        steps = min(MAX_STEPS, max(1, math.ceil(halton(at) * self.memory["length"] / step_size)))
+        leaves = [*start]
+        for _ in range(steps):
+            *leaves, log_density = self._graph.flat([*leaves, step, *space])
+        end = Point(*leaves)
+        energy = kinetic(momentum) - state.log_density
+        error = (kinetic(end.momentum) - log_density - energy).nan_to_num(nan=torch.inf)
+        acceptance = (-error).exp().clamp(max=1.0)
+        after = pick(numbers[:, 0] < acceptance, State(end.position, log_density, end.grad), state)
+        info = Info(after.log_density, acceptance, energy, (error > MAX_ENERGY_ERROR).double(), torch.full_like(energy, steps))
+        return after, info, Trajectory(like, end.position, end.momentum, steps * step_size, acceptance)
+
+    def _leapfrog(self, point: Point, step: Tensor, space: Space) -> tuple[Point, Tensor]:
+        return leapfrog(point, step, partial(self._target, space=space))
+
+
+def halton(index: int) -> float:
+    """The number of the base-2 Halton sequence at `index` from 0: the digits of `index` + 1, mirrored at the point."""
+    value, unit, index = 0.0, 0.5, index + 1
+    while index:
+        value, unit, index = value + unit * (index & 1), unit / 2, index >> 1
+    return value

@@ -1,0 +1,100 @@
+"""A batch of chains on its way: where it is, what it has learnt, and the steps that take it on."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .leapfrog import State, Target, init
+from .noise import normal, uniform
+from .space import Space, estimate
+from .warmup import StepSize, first_step_size, hopeless, windows
+
+
+class Kernel(Protocol):
+    """What a kernel's file provides: transitions of all chains at once."""
+
+    target_acceptance: float
+    memory: dict[str, float]
+
+    def advance(self, state: State, first: int, count: int, step_size: float, space: Space) -> tuple[State, Tensor, Any]: ...
+    def learn(self) -> None: ...
+    def settle(self) -> None: ...
+
+
+class Sampler:
+    """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved."""
+
+    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int) -> None:
+        self._kernel, self._target, self._keys, self._warmup = kernel, target, keys, warmup
+        self._stretches = {end: begin for begin, end in windows(warmup)}
+        self._step = StepSize(kernel.target_acceptance)
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        self.done, self.restarted = 0, 0
+
+    def set_out(self, starts: Tensor, dense: bool) -> None:
+        """Begin at the first of `starts` (draw, chain, dim), whose spread is the first guess at the posterior's."""
+        self._dense = dense
+        self._settle_in(starts[0], estimate(starts, dense))
+
+    def warm_up(self) -> float:
+        """One transition of every chain, from which the sampler learns; returns the mean acceptance."""
+        self.state, white, info = self._kernel.advance(self.state, self.done, 1, self._step.now, self.space)
+        acceptance = float(info.acceptance_rate.mean())
+        self._step.learn(acceptance)
+        self._kernel.learn()
+        self._seen.append((self.space.position(white[0]), info.lp[0]))
+        self.done += 1
+        if self.done in self._stretches:
+            self._learn_space(self._seen[self._stretches[self.done] - self.done :])
+            self._seen = []
+        if self.done == self._warmup:
+            self._kernel.settle()
+            self._step.settle()
+        return acceptance
+
+    def draw(self, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The next `count` positions (draw, chain, dim) and their statistics, each (draw, chain)."""
+        self.state, white, info = self._kernel.advance(self.state, self.done, count, self._step.now, self.space)
+        self.done += count
+        return self.space.position(white), info._asdict() | {"step_size": torch.full_like(info.lp, self._step.now)}
+
+    def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and plain values from which `adopt` goes on as if there had been no break."""
+        seen = {"seen": torch.stack([p for p, _ in self._seen]), "seen_lp": torch.stack([d for _, d in self._seen])} if self._seen else {}
+        record = {
+            "done": self.done,
+            "restarted": self.restarted,
+            "dense": self._dense,
+            "step": self._step.asdict(),
+            "kernel": self._kernel.memory,
+        }
+        return {**self.state._asdict(), **self.space._asdict(), **seen}, record
+
+    def adopt(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+        """Go on from what `export` gave."""
+        like = {name: tensor.to(self._keys.device) for name, tensor in tensors.items()}
+        self.state, self.space = State(*(like[n] for n in State._fields)), Space(*(like[n] for n in Space._fields))
+        self._seen = list(zip(like["seen"], like["seen_lp"], strict=True)) if "seen" in like else []
+        self.done, self.restarted, self._dense = record["done"], record["restarted"], record["dense"]
+        self._step = StepSize(**record["step"])
+        self._kernel.memory.update(record["kernel"])
+
+    def _learn_space(self, seen: list[tuple[Tensor, Tensor]]) -> None:
+        positions, log_densities = (torch.stack(part) for part in zip(*seen, strict=True))
+        lost = hopeless(positions, log_densities)
+        now = positions[-1]
+        if lost.any():
+            good = (~lost).nonzero()[:, 0]
+            self.restarted += int(lost.sum())
+            now = now.index_put((lost.nonzero()[:, 0],), now[good[torch.arange(int(lost.sum())) % len(good)]])
+            positions = positions[:, good]
+        self._settle_in(now, estimate(positions, self._dense))
+
+    def _settle_in(self, positions: Tensor, space: Space) -> None:
+        """Go on from `positions` (chain, dim) in another space, where the step size is to be learnt again."""
+        self.space = space
+        self.state = init(space.white(positions), lambda white: self._target(white, space))
+        noise = uniform(self._keys, torch.full_like(self._keys, -1 - self.done), positions.shape[1])
+        momentum = normal(noise).to(positions.dtype)
+        self._step.restart(first_step_size(self.state, self._target, space, momentum, self._step.target))

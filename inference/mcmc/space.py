@@ -1,0 +1,55 @@
+"""The space in which samplers move: the posterior shifted and scaled to be about standard normal.
+
+A mass matrix is the same thing said of momenta; said of positions it leaves the kernels with none to carry about.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+DENSE_UP_TO = 100
+
+
+class Space(NamedTuple):
+    """position = center + scale @ white. center: (dim,). scale: (dim,), or a lower triangular (dim, dim)."""
+
+    center: Tensor
+    scale: Tensor
+
+    def position(self, white: Tensor) -> Tensor:
+        """(..., dim) where a point of this space lies."""
+        return self.center + (white * self.scale if self.scale.dim() == 1 else white @ self.scale.mT)
+
+    def white(self, position: Tensor) -> Tensor:
+        """(chain, dim) the point of this space that lies at `position`."""
+        offset = position - self.center
+        if self.scale.dim() == 1:
+            return offset / self.scale
+        return torch.linalg.solve_triangular(self.scale, offset.mT, upper=False).mT
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """(chain, dim) a gradient in positions as one in this space."""
+        return gradient * self.scale if self.scale.dim() == 1 else gradient @ self.scale
+
+
+def estimate(draws: Tensor, dense: bool) -> Space:
+    """The space that warm-up draws (draw, chain, dim) suggest, their covariance shrunk as Stan does.
+
+    The covariance is about each chain's own mean: chains that sit in different modes would stretch it across the gap.
+    """
+    centered = (draws - draws.mean(0)).flatten(0, 1).double()
+    n = max(1, len(centered) - draws.shape[1])
+    shrunk, rest = n / (n + 5.0), 1e-3 * 5.0 / (n + 5.0)
+    center = draws.flatten(0, 1).mean(0)
+    if not dense:
+        return Space(center, (shrunk * centered.square().sum(0) / n + rest).sqrt().to(draws.dtype))
+    identity = torch.eye(draws.shape[-1], dtype=torch.double, device=draws.device)
+    covariance = shrunk * (centered.mT @ centered) / n + rest * identity
+    return Space(center, torch.linalg.cholesky(covariance).to(draws.dtype))
+
+
+def suits_dense(draws: Tensor) -> bool:
+    """Whether draws (draw, chain, dim) are few enough in dimension, and many enough, for a dense scale."""
+    dim = draws.shape[-1]
+    return dim <= DENSE_UP_TO and draws[..., 0].numel() > 5 * dim
