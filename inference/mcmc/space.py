@@ -46,7 +46,8 @@ def estimate(draws: Tensor, dense: bool) -> Space:
         return Space(center, (shrunk * centered.square().sum(0) / n + rest).sqrt().to(draws.dtype))
     identity = torch.eye(draws.shape[-1], dtype=torch.double, device=draws.device)
     covariance = shrunk * (centered.mT @ centered) / n + rest * identity
-    return Space(center, torch.linalg.cholesky(covariance).to(draws.dtype))
+    # Contiguous, as it comes back from a checkpoint: a product of another layout is rounded otherwise.
+    return Space(center, torch.linalg.cholesky(covariance).to(draws.dtype).contiguous())
 
 
 def suits_dense(draws: Tensor) -> bool:
