@@ -1,6 +1,7 @@
 """Graphs as machine code, by torch's Inductor."""
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -31,16 +32,16 @@ def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list
 
     Constants are handed over as arguments, so that torch's cache on disk knows the program again whatever the data.
     """
-    # Inductor takes a second to import, and short runs never need it.
-    from torch._inductor import config, standalone_compile
-
     lifted, constants = _lifted(graph)
     # One worker: a pool of them would steal the cores that the run needs. Random numbers as torch draws them uncompiled.
     settings = {"compile_threads": 1, "fallback_random": True}
     try:
-        with config.patch(settings):
-            run = standalone_compile(lifted, [*constants, *example], dynamic_shapes="from_example_inputs")
-            run(*constants, *example)
+        # Inductor takes a second to import, which short runs are spared; torch warns of its own code here.
+        with warnings.catch_warnings(action="ignore"):
+            from torch._inductor import config, standalone_compile
+            with config.patch(settings):
+                run = standalone_compile(lifted, [*constants, *example], dynamic_shapes="from_example_inputs")
+                run(*constants, *example)
     except Exception as error:  # Inductor, its C++ compiler and Triton raise what they like
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         log.warning("runs uncompiled, slower, because Inductor could not compile it: %s", reason)

@@ -15,6 +15,7 @@ import inference
 import zoo
 from inference.functorch import traceable
 from inference.graph import traced
+from inference.missing import known_missing
 from inference.objectives import NegativeELBO, check_guide
 from inference.program import Program
 from inference.unconstrained import Flat
@@ -115,6 +116,30 @@ def test_traced_density_and_gradient_are_those_of_the_interpreted_one(subject):
     for position, grad in zip(positions, grads, strict=True):
         slopes = torch.stack([density(position + s) - density(position - s) for s in step]) / 2e-5
         torch.testing.assert_close(grad, slopes, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_compiled_programs_are_the_traced_and_the_interpreted_ones(name, caplog):
+    subject = next(s for s in _subjects() if s.name == name and s.x.isnan().any())
+    pair, x = subject.pair, subject.x
+    program = Program(pair, x)
+    flat, positions = _positions(program, 3)
+    objective = NegativeELBO(program, pair.guide)
+    values = {n: p.detach().clone() for n, p in objective.named_parameters()}
+
+    def density(position: Tensor) -> Tensor:
+        constrained, log_jacobian = flat.constrain_with_jacobian(position)
+        return program.log_joint(constrained, x) + log_jacobian
+
+    for function, given in ((vmap(grad_and_value(density)), (positions,)), (grad_and_value(objective.loss), (values, x))):
+        found = []
+        for run in (function, *(traced(function, *given, missing=program.missing, compile=c) for c in (False, True))):
+            torch.manual_seed(0)
+            with traceable(), known_missing(program.missing):
+                found.append(run(*given))
+        for other in found[1:]:
+            torch.testing.assert_close(other, found[0], rtol=1e-9, atol=1e-9)
+    assert [r.message for r in caplog.records if r.name == "inference"] == []
 
 
 def test_every_parameter_of_the_guide_is_moved_by_the_elbo(subject):

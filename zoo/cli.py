@@ -62,7 +62,7 @@ def show(name: Annotated[str, typer.Argument(help="A pair, as `zoo list` names i
 def fit(
     name: Annotated[str, typer.Argument(help="A pair, as `zoo list` names it.")],
     data: Annotated[str, typer.Option(help="A data set by name, or a file: CSV, Parquet, NPY, NPZ.")],
-    method: Annotated[str, typer.Option(help="svi, map, or nuts.")] = "svi",
+    method: Annotated[str, typer.Option(help="svi, map, nuts, chees (many chains), or hmc.")] = "svi",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter; may be given again.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="The folder to write [default: runs/NAME-METHOD].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
@@ -73,6 +73,7 @@ def fit(
     restarts: Annotated[int, typer.Option(help="Independent starts, for svi and map.")] = 1,
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    checkpoint: Annotated[Path | None, typer.Option(help="A folder to save to now and then; the same command goes on from it.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
     traceback: Traceback = False,
 ) -> None:
@@ -90,7 +91,7 @@ def fit(
     pair = _pair(name, rows, set_)
     storage.refuse_existing(folder, overwrite)
     storage.reserve(folder).rmdir()
-    common = {"draws": draws, "seed": seed, "device": device, "progress": False if quiet else None}
+    common = {"draws": draws, "seed": seed, "device": device, "progress": False if quiet else None, "checkpoint": checkpoint}
     if method in ("svi", "map"):
         guide = "map" if method == "map" else None
         posterior = svi(pair, rows, guide=guide, steps=steps, restarts=restarts, **common)

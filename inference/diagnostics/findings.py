@@ -95,6 +95,7 @@ def _chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
         return
     yield from _convergence(chains, table)
     yield from _trajectories(posterior)
+    yield from _course(posterior)
 
 
 def _convergence(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
@@ -145,6 +146,15 @@ def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
             yield Finding(
                 "tree depth", "warning", f"{deep} of {total} trajectories were cut short at depth {DEPTH}.", "Run a longer warmup."
             )
+
+
+def _course(posterior: "Posterior") -> Iterator[Finding]:
+    moved, stopped = posterior.how.get("restarted", 0), posterior.how.get("stopped", "")
+    if moved:
+        text = f"{moved} chain{'s' * (moved > 1)} began in a mode of no weight beside the others', and went on from where they were."
+        yield Finding("restarted", "note", text, "Judged in warm-up, by log density and spread.")
+    if stopped.startswith("interrupted"):
+        yield Finding("draws", "warning", f"{stopped}.", "The same call with checkpoint=, if it had one, goes on.")
 
 
 def _stopped(posterior: "Posterior") -> Finding:
