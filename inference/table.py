@@ -31,11 +31,16 @@ class Table:
 
     def row(self, i: int) -> str:
         """How a message names row `i`."""
-        return f"row {self.index[i]!r}"
+        return f"row {label(self.index, i)}"
 
     def dress(self, values: Tensor, columns: list[str]) -> Any:
         """`values` (rows, len(columns)) in the form in which the rows came: a DataFrame with their index, or the tensor."""
         return pd.DataFrame(values.cpu().numpy(), self.index, columns) if self.frame else values
+
+
+def label(index: pd.Index, i: int) -> str:
+    """The label of row `i` as a message shows it: 7, and not np.int64(7)."""
+    return repr(index[[i]].tolist()[0])
 
 
 def as_table(x: Any) -> Table:
@@ -54,7 +59,7 @@ def as_table(x: Any) -> Table:
     if isinstance(x, pd.Series):
         x = x.to_frame()
     if isinstance(x, pd.DataFrame):
-        return _table(_numbers(x), [str(c) for c in x.columns], x.index, frame=True)
+        return checked_table(numbers(x), [str(c) for c in x.columns], x.index, frame=True)
     array = _array(x)
     if array.dtype.kind not in "fiub":
         raise ValueError(
@@ -64,7 +69,7 @@ def as_table(x: Any) -> Table:
         raise ValueError(f"{array!r} is a single number, not rows")
     array = array[:, None] if array.ndim == 1 else array
     columns = [str(i) for i in range(array.shape[1])]
-    return _table(array.astype(float), columns, pd.RangeIndex(len(array)), frame=False)
+    return checked_table(array.astype(float), columns, pd.RangeIndex(len(array)), frame=False)
 
 
 def _array(x: Any) -> np.ndarray:
@@ -83,7 +88,8 @@ def _array(x: Any) -> np.ndarray:
         raise ValueError(f"the rows must all have one length; pad short ones with NaN ({error})") from error
 
 
-def _numbers(frame: pd.DataFrame) -> np.ndarray:
+def numbers(frame: pd.DataFrame) -> np.ndarray:
+    """(rows, columns) in double precision. Raises ValueError for a repeated column and for what is not numbers, with its row."""
     names = frame.columns.map(str)
     repeated = names[names.duplicated()]
     if len(repeated):
@@ -101,10 +107,13 @@ def _numbers(frame: pd.DataFrame) -> np.ndarray:
 def _refuse_text(name: Any, values: pd.Series) -> None:
     text = values[values.notna() & pd.to_numeric(values, errors="coerce").isna()]
     if len(text):
-        raise ValueError(f"column {name!r} holds text: {text.iloc[0]!r} in row {text.index[0]!r}; drop the column or encode it as numbers")
+        raise ValueError(
+            f"column {name!r} holds text: {text.iloc[0]!r} in row {label(text.index, 0)}; drop the column or encode it as numbers"
+        )
 
 
-def _table(array: np.ndarray, columns: list[str], index: pd.Index, frame: bool) -> Table:
+def checked_table(array: np.ndarray, columns: list[str], index: pd.Index, frame: bool) -> Table:
+    """The table of `array` (rows, ...), in torch's default dtype. Raises ValueError for nothing, and for an infinite value."""
     if len(array) == 0:
         raise ValueError("the table is empty: it has no rows")
     if array.size == 0:
@@ -113,6 +122,6 @@ def _table(array: np.ndarray, columns: list[str], index: pd.Index, frame: bool) 
     infinite = x.isinf().nonzero()
     if len(infinite):
         row, *rest = where = tuple(infinite[0].tolist())
-        place = f"column {columns[rest[0]]!r}, row {index[row]!r}"
+        place = f"column {columns[rest[0]]!r}, row {label(index, row)}"
         raise ValueError(f"{place}: {array[where]} is infinite as {x.dtype}; remove it, or set it to NaN if it is missing")
     return Table(x, columns, index, frame)

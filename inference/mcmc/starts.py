@@ -1,16 +1,23 @@
 """Where chains set out from: draws from the guide at several starts from the data, chosen by their importance."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from ..graph import batched
-from ..objectives import run_guide
+from ..guides import starts
+from ..objectives import NegativeELBO, run_guide
 from ..posterior import Posterior
 from ..program import Program, Values
+from ..restarts import Recipe, fit_batch
 from ..unconstrained import Flat
 
 STARTS = 8
 DRAWS = 50
+FAR = 10.0
+STEPS, PARTICLES = 200, 4
 CELLS = 20_000_000
 
 
@@ -28,31 +35,35 @@ def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) 
 def from_guide(program: Program, flat: Flat, chains: int) -> Tensor:
     """(draw, chain, dim) unconstrained draws from the guide.
 
-    The pair makes its own start from the data as often as there are chains, eight times at most; the chains share these out.
-    The first draw of each chain, where it sets out, is drawn by importance, without replacement, so that few begin far out and
-    no two at the same place.
+    The pair makes its own start from the data as often as there are chains, eight times at most, and the chains share these out.
+    A guide whose draws lie far from the posterior is fitted first, a little, from all starts at once. The first draw of each
+    chain, where it sets out, is drawn by importance, without replacement: few begin far out, and no two at the same place.
     """
-    starts = min(chains, STARTS)
-    each = -(-chains // starts)
-    found = []
-    for _ in range(starts):
-        with torch.no_grad():
-            program.pair.start(program.x)
-        found.append(_by_importance(*_draw(program, flat, max(DRAWS, 4 * each)), each))
-    # (start, draw, chain, dim) -> chains in turn from each start, so that any number of them spreads over all.
+    count = min(chains, STARTS)
+    each = -(-chains // count)
+    objective, guides = starts(program, None, count, partial(NegativeELBO, particles=PARTICLES))
+    drawn, log_weights = _draw(objective, flat, guides, max(DRAWS, 4 * each))
+    spread = torch.quantile(log_weights, log_weights.new_tensor([0.1, 0.9]), dim=1).diff(dim=0)
+    if not spread.median() < FAR + flat.size:
+        guides = fit_batch(objective, guides, program.x, Recipe(STEPS, schedule="constant", compile=False)).parameters
+        drawn, log_weights = _draw(objective, flat, guides, max(DRAWS, 4 * each))
+    found = [_by_importance(draws, weights, each) for draws, weights in zip(drawn, log_weights, strict=True)]
+    # (draw, chain of the start, start, dim): chains in turn from each start, so that any number of them spreads over all.
     return torch.stack(found, 2).flatten(1, 2)[:, :chains]
 
 
-def _draw(program: Program, flat: Flat, count: int) -> tuple[Tensor, Tensor]:
-    """Unconstrained draws (draw, dim) from the guide as it stands, and their log importance (draw,)."""
-    x = program.x
+def _draw(objective: NegativeELBO, flat: Flat, guides: Values, count: int) -> tuple[Tensor, Tensor]:
+    """Unconstrained draws (start, draw, dim) from the guide at each start's parameters, and their log importance (start, draw)."""
+    program = objective.program
 
-    def one(_: Tensor) -> tuple[Tensor, Tensor]:
-        values, log_q = run_guide(program, program.pair.guide, x)
-        shared: Values = {n: v for n, v in values.items() if n in program.parameters}
-        return flat.flatten(shared), program.log_joint(values, x) - log_q
+    def one(guide: Values) -> tuple[Tensor, Tensor]:
+        values, log_q = functional_call(objective, guide, (run_guide, program, objective.guide, program.x))
+        shared = {n: v for n, v in values.items() if n in program.parameters}
+        return flat.flatten(shared), program.log_joint(values, program.x) - log_q
 
-    return batched(one, program.missing, max(1, CELLS // max(1, x.numel())))(x.new_zeros(count))
+    repeated = {name: value.repeat_interleave(count, 0) for name, value in guides.items()}
+    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))(repeated)
+    return drawn.unflatten(0, (-1, count)), log_weights.unflatten(0, (-1, count)).nan_to_num(nan=-torch.inf)
 
 
 def _by_importance(draws: Tensor, log_weights: Tensor, chains: int) -> Tensor:
