@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import pyro
+import torch
 from pyro import poutine
 from pyro.infer import autoguide
 from pyro.infer.autoguide.initialization import init_to_value
 from torch import Tensor
 
+from .objectives import RenyiBound, run_guide
 from .program import Program, Values
 from .suggest import unknown
 
@@ -40,3 +43,16 @@ def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) 
     made = getattr(autoguide, "AutoDelta" if guide == "map" else guide)(model, init_loc_fn=init_to_value(values=start))
     made(x, program.size)
     return made.to(x.device)
+
+
+def starts(program: Program, guide: str | None, count: int, make: Callable[[Program, Callable], RenyiBound]) -> tuple[RenyiBound, Values]:
+    """The objective that `make` makes of the guide, and `count` starts from the data: (count, ...) of its named parameters."""
+    found, objective = [], None
+    with torch.no_grad(), pyro.settings.context(module_local_params=True):
+        for _ in range(count):
+            program.pair.start(program.x)
+            start = run_guide(program, program.pair.guide, program.x)[0] if guide else {}
+            made = make(program, choose_guide(guide, program, program.x, start))
+            found.append({name: p.detach().clone() for name, p in made.named_parameters()})
+            objective = objective or made
+    return objective, {name: torch.stack([values[name] for values in found]) for name in found[0]}

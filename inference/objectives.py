@@ -1,47 +1,176 @@
-"""What a fit minimises."""
+"""What a fit minimises: minus a bound on the log evidence, by draws from the guide; discrete latents are summed out exactly."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
-from torch.func import functional_call
+from torch.distributions import kl_divergence
+from torch.func import functional_call, vmap
 
 from .elimination import is_sample
 from .program import Program, Values, run_eagerly
 
 
-class NegativeELBO(torch.nn.Module):
-    """E_q[log q(latents) - log p(latents, x)], by `particles` draws from the guide; discrete sites are summed out of p.
+class RenyiBound(torch.nn.Module):
+    """Minus the variational Renyi bound of order `alpha`, by `particles` draws from the guide.
 
-    The gradient goes along the path of the draws only: the guide's density is taken at detached parameters, which leaves the
-    gradient unbiased and makes it vanish where the guide is exact.
+    With w = p(latents, x) / q(latents) at each of k draws, the bound is log(mean of w^(1 - alpha)) / (1 - alpha). At alpha = 1
+    that is the ELBO, at alpha = 0 the importance weighted bound, and below the evidence for all alpha >= 0.
+
+    The gradient is doubly reparameterised: it goes along the path of the draws only, and vanishes where the guide is exact.
+    With s = softmax((1 - alpha) log w), draw i counts alpha s_i + (1 - alpha) s_i^2 times. Where the guide draws a site that
+    has no such path, the bound is differentiated as it stands and log q of that site is weighed by what draw i adds to the bound.
+
+    Arguments:
+        particles: k, draws from the guide.
+
+    Raises:
+        ValueError: what `check_guide` raises, or one particle for a guide that has sites without a path.
+
+    Sources: Li & Turner 2016, "Renyi divergence variational inference", NeurIPS; Tucker, Lawson, Gu & Maddison 2019, "Doubly
+    reparameterized gradient estimators for Monte Carlo objectives", ICLR; Daudel, Benton, Shi & Doucet 2023, "Alpha-divergence
+    variational inference meets importance weighted auto-encoders", JMLR 24; Mnih & Rezende 2016, "Variational inference for
+    Monte Carlo objectives", ICML.
+    """
+
+    def __init__(self, program: Program, guide: Callable, particles: int = 1, alpha: float = 0.5) -> None:
+        super().__init__()
+        self.program, self.particles, self.alpha = program, particles, alpha
+        self.pair, self.guide = program.pair, guide
+        sites = check_guide(program, guide, program.x)
+        self.pathless = [name for name, site in sites.items() if not site["fn"].has_rsample]
+        if self.pathless and particles < 2:
+            raise ValueError(
+                f"{type(self.pair).__name__}.guide draws {self.pathless[0]!r} without a reparameterised draw, so that its gradient "
+                f"must compare draws with each other: particles={particles} must be at least 2"
+            )
+
+    def loss(self, parameters: Values, x: Tensor) -> Tensor:
+        """Scalar loss of the rows `x`, standing for all rows of the program, at the given values of `named_parameters`."""
+        terms = vmap(lambda _: self._draw(parameters, x), randomness="different")(x.new_zeros(self.particles))
+        bound = self._bound(terms["log_w"])
+        if self.pathless:
+            added = bound - self._bound(_others(terms["log_w"]))
+            followed = bound + (added.detach() * terms["log_pathless"]).sum()
+        else:
+            share = torch.softmax((1 - self.alpha) * terms["log_w"].detach(), 0)
+            along = self.alpha * share + (1 - self.alpha) * share.square()
+            followed = (along * terms["log_w"]).sum() + ((share - along) * terms["log_p"]).sum()
+        return (followed.detach() - followed) - bound.detach()
+
+    def forward(self, run: Callable, *args: Any) -> Any:
+        """What `run` gives while `functional_call` has this module's parameters replaced."""
+        return run(*args)
+
+    def _draw(self, parameters: Values, x: Tensor) -> dict[str, Tensor]:
+        """Scalars of one draw: its log weight, and what the gradient needs beside."""
+        drawn = functional_call(self, parameters, (self._guide, x))
+        values = values_of(drawn, self.program)
+        log_p = functional_call(self, parameters, (self.program.log_joint, values, x))
+        if self.pathless:
+            log_w = log_p - log_density(drawn, x) + self._control(parameters, drawn, drawn, x)
+            return {"log_w": log_w, "log_pathless": sum(drawn.nodes[name]["log_prob_sum"] for name in self.pathless)}
+        fixed = {name: value.detach() for name, value in parameters.items()}
+        again = functional_call(self, fixed, (self._guide, x, drawn))
+        log_w = log_p - log_density(again, x) + self._control(parameters, drawn, again, x)
+        if self.alpha == 1:  # nothing but the weight is followed
+            return {"log_w": log_w, "log_p": log_p}
+        held = {name: value.detach() for name, value in values.items()}
+        return {"log_w": log_w, "log_p": functional_call(self, parameters, (self.program.log_joint, held, x))}
+
+    def _guide(self, x: Tensor, drawn: Trace | None = None) -> Trace:
+        """A run of the guide, with the draws of an earlier one if given."""
+        guide = self.guide if drawn is None else poutine.replay(self.guide, drawn)
+        return poutine.trace(guide).get_trace(x, self.program.size)
+
+    def _control(self, parameters: Values, drawn: Trace, again: Trace, x: Tensor) -> Tensor | float:
+        """Scalar of mean zero to add to the log weight of a draw, which `again` has at held parameters."""
+        return 0.0
+
+    def _bound(self, log_w: Tensor) -> Tensor:
+        """The bound from log weights (..., k)."""
+        if self.alpha == 1:
+            return log_w.mean(-1)
+        return (((1 - self.alpha) * log_w).logsumexp(-1) - math.log(log_w.shape[-1])) / (1 - self.alpha)
+
+
+class NegativeELBO(RenyiBound):
+    """E_q[log q(latents) - log p(latents, x)]: the bound of order 1, whose gradient is the one that "sticks the landing".
 
     Source: Roeder, Wu & Duvenaud 2017, "Sticking the landing: simple, lower-variance gradient estimators for variational
     inference", NeurIPS.
     """
 
     def __init__(self, program: Program, guide: Callable, particles: int = 1) -> None:
-        super().__init__()
-        self.program, self.particles = program, particles
-        self.pair, self.guide = program.pair, guide
+        super().__init__(program, guide, particles, alpha=1.0)
 
-    def loss(self, parameters: Values, x: Tensor) -> Tensor:
-        """Scalar loss of the rows `x`, standing for all rows of the program, at the given values of `named_parameters`."""
-        return sum(self._one(parameters, x) for _ in range(self.particles)) / self.particles
 
-    def _one(self, parameters: Values, x: Tensor) -> Tensor:
-        trace, log_p = functional_call(self, parameters, (x,))
-        fixed = {name: value.detach() for name, value in parameters.items()}
-        return functional_call(self, fixed, (x, trace)) - log_p
+class NegativeIWAE(RenyiBound):
+    """Minus the importance weighted bound, E[log(mean of p(latents, x) / q(latents) over `particles` draws)]: order 0.
 
-    def forward(self, x: Tensor, drawn: Trace | None = None) -> tuple[Trace, Tensor] | Tensor:
-        """A run of the guide and the log joint density at its draws; or, of draws made before, their log density."""
-        if drawn is not None:
-            return log_density(poutine.trace(poutine.replay(self.guide, drawn)).get_trace(x, self.program.size), x)
-        trace = poutine.trace(self.guide).get_trace(x, self.program.size)
-        return trace, self.program.log_joint(values_of(trace, self.program), x)
+    Source: Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders", ICLR.
+    """
+
+    def __init__(self, program: Program, guide: Callable, particles: int = 1) -> None:
+        super().__init__(program, guide, particles, alpha=0.0)
+
+
+class MeanFieldELBO(NegativeELBO):
+    """The negative ELBO with KL(q || p) of a site in closed form, where torch has one and the guide draws it independently.
+
+    For those sites log q - log p at the draw gives way to its mean given what the prior depends on. That lowers the noise where
+    the guide is narrower than the posterior or the prior rules; near the posterior "elbo" has less, and none where it is exact.
+    """
+
+    def __init__(self, program: Program, guide: Callable, particles: int = 1) -> None:
+        super().__init__(program, guide, particles)
+        self.closed = _closed_sites(program, guide, program.x)
+
+    def _control(self, parameters: Values, drawn: Trace, again: Trace, x: Tensor) -> Tensor | float:
+        prior = functional_call(self, parameters, (self.program.trace, values_of(drawn, self.program), x)).nodes
+        total = 0.0
+        for name in self.closed:
+            at_draw = again.nodes[name]["log_prob_sum"] - prior[name]["log_prob_sum"]
+            total = total + at_draw - kl_divergence(drawn.nodes[name]["fn"], prior[name]["fn"]).sum()
+        return total
+
+
+OBJECTIVES = {"elbo": NegativeELBO, "iwae": NegativeIWAE, "renyi": RenyiBound, "mean_field": MeanFieldELBO}
+
+
+def _others(log_w: Tensor) -> Tensor:
+    """(k, k - 1) from (k,): all but one."""
+    count = len(log_w)
+    others = [[j for j in range(count) if j != i] for i in range(count)]
+    return log_w[torch.tensor(others, device=log_w.device)]
+
+
+def _closed_sites(program: Program, guide: Callable, x: Tensor) -> list[str]:
+    """The shared sites whose KL from guide to prior torch knows, and that the guide draws independently of its others."""
+    first, second = (run_eagerly(guide, "the guide", x, program.size) for _ in range(2))
+    sites = sample_sites(first)
+    values = {name: site["value"] for name, site in sites.items()}
+    linked = set()
+    for name in sites:
+        changed = values | {name: second.nodes[name]["value"]}
+        again = run_eagerly(poutine.condition(guide, data=changed), "the guide", x, program.size)
+        others = [n for n in sites if n != name and not torch.equal(again.nodes[n]["log_prob"], sites[n]["log_prob"])]
+        linked |= {name, *others} if others else set()
+    with torch.no_grad():
+        prior = program.trace(values_of(first, program), x).nodes
+    alone = [name for name in program.parameters if name in sites and name not in linked]
+    return [name for name in alone if _has_kl(sites[name]["fn"], prior[name]["fn"])]
+
+
+def _has_kl(q: Any, p: Any) -> bool:
+    try:
+        return bool(kl_divergence(q, p).sum().isfinite())
+    except NotImplementedError:
+        return False
 
 
 def run_guide(program: Program, guide: Callable, x: Tensor) -> tuple[Values, Tensor]:
@@ -52,25 +181,25 @@ def run_guide(program: Program, guide: Callable, x: Tensor) -> tuple[Values, Ten
 
 def values_of(trace: Trace, program: Program) -> Values:
     """What a run of the guide drew for the sites of the model."""
-    return {name: site["value"] for name, site in _sample_sites(trace).items() if name in program.sites}
+    return {name: site["value"] for name, site in sample_sites(trace).items() if name in program.sites}
 
 
 def log_density(trace: Trace, x: Tensor) -> Tensor:
     """Scalar: the log density of all that a run of the guide drew."""
     trace.compute_log_prob()
-    return sum((site["log_prob_sum"] for site in _sample_sites(trace).values()), x.new_zeros(()))
+    return sum((site["log_prob_sum"] for site in sample_sites(trace).values()), x.new_zeros(()))
 
 
-def check_guide(program: Program, guide: Callable, x: Tensor) -> None:
-    """Refuse a guide that does not match its model.
+def check_guide(program: Program, guide: Callable, x: Tensor) -> dict[str, dict[str, Any]]:
+    """The sample sites of one run of a guide that matches its model.
 
     Raises:
-        ValueError: the guide lacks a continuous latent site of the model, has one too many, draws a discrete one, has a draw
-            without a gradient, or a shape that differs; the message names the site.
+        ValueError: the guide lacks a continuous latent site of the model, has one too many, draws a discrete one, or has a shape
+            that differs; the message names the site.
     """
     name = type(program.pair).__name__
     trace = run_eagerly(guide, f"{name}.guide", x, program.size)
-    sites = {n: s for n, s in _sample_sites(trace).items() if not s["infer"].get("is_auxiliary")}
+    sites = {n: s for n, s in sample_sites(trace).items() if not s["infer"].get("is_auxiliary")}
     wanted = {n for n, s in program.sites.items() if not s.discrete}
     for missing in sorted(wanted - set(sites)):
         raise ValueError(f"{name}.guide has no site {missing!r}, which the model draws; it has {', '.join(sites) or 'none'}")
@@ -81,9 +210,9 @@ def check_guide(program: Program, guide: Callable, x: Tensor) -> None:
         if site["value"].shape != program.sites[site_name].shape:
             shapes = f"{tuple(site['value'].shape)} in the guide and {tuple(program.sites[site_name].shape)} in the model"
             raise ValueError(f"{name}: the site {site_name!r} has shape {shapes}; they must agree")
-        if not site["fn"].has_rsample:
-            raise ValueError(f"{name}.guide draws {site_name!r} from {type(site['fn']).__name__}, which has no reparameterised draw")
+    return sample_sites(trace)
 
 
-def _sample_sites(trace: Trace) -> dict:
+def sample_sites(trace: Trace) -> dict[str, dict[str, Any]]:
+    """The sample statements of a run, by name."""
     return {name: site for name, site in trace.nodes.items() if is_sample(site)}

@@ -1,17 +1,41 @@
-"""When to lower the learning rate, and when to stop."""
+"""How the learning rate goes down, and when to stop."""
 
 import math
+from statistics import NormalDist
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from .suggest import unknown
 
 FACTOR = 0.3
 WINDOW = 50
-LEAST = 6
+LEAST = 6 * WINDOW
 NEGLIGIBLE = 0.01
 LOUD = 0.5
 FEWEST, MOST = 2, 5
+
+
+class Schedule(Protocol):
+    """What a fit asks every step (`rate`) and every window (`done`).
+
+    since: the step from which parameters are averaged. reason: why it is done, for the user.
+    """
+
+    since: int
+    reason: str
+
+    def rate(self, step: int) -> float:
+        """The multiple of the first learning rate for a step."""
+
+    def done(self, losses: Tensor, last: bool) -> bool:
+        """Take note of all losses so far (step, restart); whether they have settled. last: there will be no more."""
+
+    def export(self) -> dict[str, Any]:
+        """Plain values from which `adopt` goes on."""
+
+    def adopt(self, record: dict[str, Any]) -> None: ...
 
 
 class Settling:
@@ -20,38 +44,100 @@ class Settling:
     At one rate the loss has stopped falling when the last third of its steps is no lower than the third before, up to their
     noise; the longer it goes on, the slower a drift that is seen. A lower rate has not helped when it gained less than twice
     the noise, or 0.01 nats, which no use of a posterior could tell; the rate is lowered twice at least. Where minibatches make
-    the noise louder than half a nat, gains cannot be heard, and the rate is lowered five times all the same.
+    the noise louder than half a nat, gains cannot be heard, and the rate is lowered five times all the same. All restarts
+    share one rate: it is lowered when none falls any more, and the noise is allowed for as the most of so many.
     """
 
-    def __init__(self, optimiser: Optimizer) -> None:
-        self._optimiser = optimiser
-        self._before, self._drops = math.inf, 0
-        self._windows: list[Tensor] = []
+    reason = "a lower learning rate no longer lowers the loss"
 
-    @property
-    def fresh(self) -> bool:
-        """Whether the rate has just been lowered, or never used: what the parameters were before is not to be averaged."""
-        return not self._windows
+    def __init__(self) -> None:
+        self.since, self._drops, self._before = 0, 0, None
 
-    def done(self, window: Tensor) -> bool:
-        """Take note of the losses of a window (step,); whether to stop."""
-        self._windows.append(window)
-        third = len(self._windows) // 3
-        if len(self._windows) < LEAST:
+    def rate(self, step: int) -> float:
+        return FACTOR**self._drops
+
+    def done(self, losses: Tensor, last: bool) -> bool:
+        stretch = losses[self.since :]
+        if len(stretch) < LEAST:
             return False
-        earlier, last = torch.cat(self._windows[-2 * third : -third]), torch.cat(self._windows[-third:])
-        noise = math.sqrt(float(earlier.var() + last.var()) / len(last))
-        now = float(last.mean())
-        if float(earlier.mean()) - now > max(noise, 0.1 * NEGLIGIBLE):
+        earlier, now, noise, odds = _thirds(stretch)
+        if _falling(earlier, now, noise, odds):
             return False
-        helped = self._before - now > max(2 * noise, NEGLIGIBLE)
-        if not helped and self._drops >= (FEWEST if noise < LOUD else MOST):
+        gained = None if self._before is None else now.new_tensor(self._before) - now
+        helped = gained is None or bool((gained > ((1 + odds) * noise).clamp(min=NEGLIGIBLE)).any())
+        if not helped and self._drops >= (FEWEST if noise.nan_to_num(0).max() < LOUD else MOST):
             return True
-        self._before, self._windows = now, []
-        self._drops += 1
-        for group in self._optimiser.param_groups:
-            group["lr"] *= FACTOR
+        self._before, self.since, self._drops = now.tolist(), len(losses), self._drops + 1
         return False
+
+    def export(self) -> dict[str, Any]:
+        return {"since": self.since, "drops": self._drops, "before": self._before}
+
+    def adopt(self, record: dict[str, Any]) -> None:
+        self.since, self._drops, self._before = record["since"], record["drops"], record["before"]
+
+
+class Constant:
+    """One rate for all steps; the parameters of the second half are averaged."""
+
+    reason = "the loss no longer falls"
+
+    def __init__(self, steps: int) -> None:
+        self.since = steps // 2
+
+    def rate(self, step: int) -> float:
+        return 1.0
+
+    def done(self, losses: Tensor, last: bool) -> bool:
+        return last and len(losses) >= LEAST and not _falling(*_thirds(losses))
+
+    def export(self) -> dict[str, Any]:
+        return {}
+
+    def adopt(self, record: dict[str, Any]) -> None:
+        pass
+
+
+class Cosine(Constant):
+    """From the first rate down to none along half a cosine; the parameters of the last tenth are averaged.
+
+    Source: Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", ICLR.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self.since = steps, steps - steps // 10
+
+    def rate(self, step: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * step / self._steps))
+
+
+SCHEDULES = ("settle", "constant", "cosine")
+
+
+def check_schedule(name: str) -> None:
+    """Refuse a schedule that there is not. Raises ValueError that suggests the nearest."""
+    if name not in SCHEDULES:
+        raise ValueError(unknown("schedule", name, SCHEDULES))
+
+
+def make_schedule(name: str, steps: int) -> Schedule:
+    return Settling() if name == "settle" else {"constant": Constant, "cosine": Cosine}[name](steps)
+
+
+def _thirds(stretch: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Means (restart,) of the middle and the last third of losses (step, restart), the noise of their difference, and its odds.
+
+    The odds are the standard normal deviate that the largest of so many restarts stays below as often as one stays below 1.
+    All is `NaN` for a restart whose loss is not finite, and compares as settled.
+    """
+    third = len(stretch) // 3
+    earlier, last = stretch[-2 * third : -third], stretch[-third:]
+    noise = ((earlier.var(0) + last.var(0)) / third).sqrt()
+    return earlier.mean(0), last.mean(0), noise, NormalDist().inv_cdf(NormalDist().cdf(1) ** (1 / stretch.shape[1]))
+
+
+def _falling(earlier: Tensor, now: Tensor, noise: Tensor, odds: float) -> bool:
+    return bool((earlier - now > (odds * noise).clamp(min=0.1 * NEGLIGIBLE)).any())
 
 
 class Average:
@@ -61,11 +147,10 @@ class Average:
     """
 
     def __init__(self, parameters: list[Tensor]) -> None:
-        self._parameters, self._count = parameters, 0
-        self.values = [p.detach().clone() for p in parameters]
+        self._parameters, self.count = parameters, 0
+        self.values = [p.clone() for p in parameters]
 
     def take(self, fresh: bool) -> None:
         """Note the parameters after a step; `fresh` begins anew."""
-        self._count = 1 if fresh else self._count + 1
-        for mean, parameter in zip(self.values, self._parameters, strict=True):
-            mean.lerp_(parameter.detach(), 1 / self._count)
+        self.count = 1 if fresh else self.count + 1
+        torch._foreach_lerp_(self.values, self._parameters, 1 / self.count)

@@ -2,37 +2,34 @@
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from numbers import Real
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal
 
-import pyro
 import torch
-from torch import Tensor, nn
-from torch.func import grad_and_value
+from torch import Tensor
 
-from .graph import batched, traced
-from .guides import check_name, choose_guide
-from .objectives import NegativeELBO, check_guide, run_guide
+from .checkpoint import Checkpoint, fingerprint
+from .compiling import Compile
+from .graph import batched
+from .guides import check_name, starts
+from .objectives import OBJECTIVES, RenyiBound, run_guide
+from .optimiser import check_optimiser
 from .pair import Pair
 from .posterior import Posterior
 from .program import Program, Values
-from .progress import Tell, progress_line
+from .progress import progress_line
+from .restarts import Fits, Recipe, fit_batch
 from .run import at_least, open_door, seeded
-from .schedule import WINDOW, Average, Settling
+from .schedule import check_schedule
+from .suggest import unknown
 from .unconstrained import fixed
+from .validation import hold_out
 
-
-class Fit(NamedTuple):
-    """One optimisation: what was minimised, the fitted parameters, the loss at every step (step,), and why it stopped."""
-
-    objective: NegativeELBO
-    parameters: dict[str, Tensor]
-    loss: Tensor
-    stopped: str
-
-    @property
-    def final(self) -> float:
-        return float(self.loss[-WINDOW:].mean())
+CELLS = 20_000_000
 
 
 def svi(
@@ -42,125 +39,130 @@ def svi(
     steps: int = 5000,
     batch: int | None = None,
     lr: float = 0.05,
-    particles: int = 1,
+    particles: int = 8,
+    objective: str | None = None,
+    alpha: float | None = None,
     guide: str | None = None,
     restarts: int = 1,
+    optimiser: str = "Adam",
+    schedule: Literal["settle", "constant", "cosine"] = "settle",
+    clip: float | None = None,
+    validation: Any = None,
+    patience: int = 10,
     draws: int = 1000,
     seed: int = 0,
     device: str = "auto",
+    compile: Compile = "auto",
     progress: bool | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Posterior:
     """Fit `pair` to the rows `x` by variational inference; the pair that is handed in stays as it is.
 
-    Adam runs until the loss has stopped falling and a lower learning rate no longer lowers it, or for `steps` steps; the fit is
-    the average of the parameters over the last rate's steps (`schedule`).
+    The optimiser runs until the loss has stopped falling and a lower learning rate no longer lowers it, or for `steps` steps;
+    the fit is the average of the parameters over the last rate's steps (`schedule`).
 
     Arguments:
         x: rows, as `as_table` reads them.
-        steps: at most so many. batch: rows a step (default all), drawn anew each epoch. lr: Adam's first rate.
-        particles: draws from the guide a step. draws: posterior draws to take from the fitted guide.
+        steps: at most so many. batch: rows a step (default all), drawn anew each epoch. lr: the first learning rate.
+        particles: draws from the guide a step.
+        objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given) or "mean_field"; by default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
-        restarts: independent starts; the one with the least final loss is kept and all are reported.
+        restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
+        optimiser: one of `inference.optimiser.NAMES`, torch's. clip: the largest norm of a gradient, if any.
+        schedule: "settle", or all `steps` at a "constant" rate or along a "cosine".
+        validation: rows to hold out, a fraction or a table. The fit stops when they have gained nothing for `patience` times 50
+            steps, and what was best for them is kept.
+        draws: posterior draws to take from the fitted guide.
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
+        compile: whether to compile the step; "auto" does so where that is likely to save time.
+        checkpoint: a folder to save the run to every half minute; the same call made again goes on from there.
 
-    Returns: a Posterior of one chain (a single draw for "map"); stats: `loss` (step,), `lp` and `log_q` (1, draw).
+    Returns: a Posterior of one chain (a single draw for "map"); stats: `loss` (step,), `lp` and `log_q` (1, draw), and
+        `validation` (step,) if rows were held out, `NaN` at the steps between.
 
     Raises:
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
     """
-    settings = {"steps": steps, "batch": batch, "lr": lr, "particles": particles, "restarts": restarts, "draws": draws}
-    _check_settings(**settings)
+    recipe = Recipe(steps, batch, lr, optimiser, schedule, clip, patience, compile)
+    _check(recipe, particles=particles, restarts=restarts, draws=draws)
     at_least(0, seed=seed)
     check_name(guide)
+    objective = objective or getattr(pair, "objective", "elbo")
+    # A point needs no second draw: they are all the same.
+    make = _maker(objective, alpha, 1 if guide == "map" else particles)
     pair, table, rows = open_door(pair, x, device)
-    if batch is not None and batch > len(rows):
-        raise ValueError(f"batch={batch} is more than the {len(rows)} rows; leave it out to use all rows in every step")
+    settings = asdict(recipe) | {"particles": particles, "objective": objective, "alpha": alpha, "restarts": restarts, "draws": draws}
     begin = time.perf_counter()
-    with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps * restarts, progress) as tell:
+    with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps, progress) as tell:
+        table, held = hold_out(pair, table, validation)
+        rows, held = table.x.to(rows.device), held and held.x.to(rows.device)
+        settings["validation"] = validation if held is None or isinstance(validation, Real) else f"{len(held)} rows of their own"
+        _check_batch(batch, len(rows))
+        how = {"method": "map" if guide == "map" else "svi", "guide": guide or "its own", "settings": settings, "seed": seed}
         program = Program(pair, rows)
         program.refuse_continuous_locals()
-        fits = []
-        for i in range(restarts):
-            objective = _objective(program, guide, particles, rows)
-            fits.append(_fit(objective, rows, batch, steps, lr, lambda n, note, i=i: tell(i * steps + n, note)))
-        fit = min(fits, key=lambda fit: fit.final)
-        fit.objective.load_state_dict(fit.parameters, strict=False)
-        values, derived, stats = _draw(fit.objective, rows, 1 if guide == "map" else draws)
-        known = fixed(program, rows)
-    how = {
-        "method": "map" if guide == "map" else "svi",
-        "guide": guide or "its own",
-        "steps": len(fit.loss),
-        "stopped": fit.stopped,
-        "restarts": [f.final for f in fits],
-        "settings": settings,
-        "fixed": known,
-        "seed": seed,
-        "device": str(rows.device),
-        "seconds": time.perf_counter() - begin,
-    }
-    return Posterior.of(pair, {**values, **derived}, {"loss": fit.loss, **stats}, how, table)
+        saved = checkpoint and Checkpoint(checkpoint, _identity(pair, rows, held, how))
+        fits, best, fitted = _fit(program, guide, restarts, make, recipe, held=held, tell=tell, checkpoint=saved)
+        values, derived, stats = _draw(fitted, rows, 1 if guide == "map" else draws)
+        how |= {"steps": len(fits.loss), "stopped": fits.stopped, "restarts": fits.final.tolist(), "fixed": fixed(program, rows)}
+    how |= {"device": str(rows.device), "seconds": time.perf_counter() - begin}
+    return Posterior.of(pair, {**values, **derived}, {**fits.curves(best), **stats}, how, table)
 
 
-def _check_settings(lr: float, **counts: int | None) -> None:
-    at_least(1, **counts)
-    if not isinstance(lr, Real) or not 0 < lr < math.inf:
-        raise ValueError(f"lr={lr!r} must be a positive number")
+def _check(recipe: Recipe, **counts: int) -> None:
+    at_least(1, steps=recipe.steps, batch=recipe.batch, patience=recipe.patience, **counts)
+    for name, value in {"lr": recipe.lr, "clip": recipe.clip}.items():
+        if not (name == "clip" and value is None) and (not isinstance(value, Real) or not 0 < value < math.inf):
+            raise ValueError(f"{name}={value!r} must be a positive number")
+    check_optimiser(recipe.optimiser)
+    check_schedule(recipe.schedule)
+    if recipe.compile not in ("auto", True, False):
+        raise ValueError(f"compile={recipe.compile!r} must be 'auto', True or False")
 
 
-def _objective(program: Program, guide: str | None, particles: int, x: Tensor) -> NegativeELBO:
-    with torch.no_grad(), pyro.settings.context(module_local_params=True):
-        program.pair.start(x)
-        start, _ = run_guide(program, program.pair.guide, x) if guide else ({}, None)
-        chosen = choose_guide(guide, program, x, start)
-    check_guide(program, chosen, x)
-    return NegativeELBO(program, chosen, particles)
+def _check_batch(batch: int | None, rows: int) -> None:
+    if batch is not None and batch > rows:
+        raise ValueError(f"batch={batch} is more than the {rows} rows; leave it out to use all rows in every step")
 
 
-def _fit(objective: NegativeELBO, x: Tensor, batch: int | None, steps: int, lr: float, tell: Tell) -> Fit:
-    values = {n: p.detach().clone() for n, p in objective.named_parameters()}
-    rows = batch or len(x)
-    step = traced(grad_and_value(objective.loss), values, x[:rows], missing=objective.program.missing)
-    optimiser = torch.optim.Adam([nn.Parameter(v) for v in values.values()], lr)
-    leaves = optimiser.param_groups[0]["params"]
-    settling, average, last = Settling(optimiser), Average(leaves), leaves
-    losses, order, stopped = x.new_empty(steps), None, f"reached the limit of {steps} steps with the loss still settling"
-    for i in range(steps):
-        at = i * rows % (len(x) // rows * rows)
-        if rows < len(x) and at == 0:
-            order = torch.randperm(len(x), device=x.device)
-        chunk = x if order is None else x[order[at : at + rows]]
-        grads, losses[i] = step({n: p.detach() for n, p in zip(values, leaves, strict=True)}, chunk)
-        for parameter, name in zip(leaves, values, strict=True):
-            parameter.grad = grads[name]
-        optimiser.step()
-        average.take(settling.fresh)
-        if (i + 1) % WINDOW == 0 and _settled(losses[: i + 1], settling, tell):
-            stopped, last = f"converged after {i + 1} steps: a lower learning rate no longer lowers the loss", average.values
-            break
-    losses = losses[: i + 1]
-    if not losses[-1].isfinite():
-        _explain_divergence(losses)
-    return Fit(objective, {n: p.detach() for n, p in zip(values, last, strict=True)}, losses.detach(), stopped)
+def _maker(objective: str, alpha: float | None, particles: int) -> Callable[[Program, Callable], RenyiBound]:
+    """What makes the objective of a program and its guide. Raises ValueError for one that there is not, or a bad `alpha`."""
+    if objective not in OBJECTIVES:
+        raise ValueError(unknown("objective", objective, OBJECTIVES))
+    if alpha is None:
+        return partial(OBJECTIVES[objective], particles=particles)
+    if objective != "renyi":
+        raise ValueError(f"alpha={alpha!r} is the order of objective='renyi'; {objective!r} has none")
+    if not isinstance(alpha, Real) or not math.isfinite(alpha):
+        raise ValueError(f"alpha={alpha!r} must be a number: 1 is the ELBO, 0 the importance weighted bound")
+    return partial(RenyiBound, particles=particles, alpha=alpha)
 
 
-def _settled(losses: Tensor, settling: Settling, tell: Tell) -> bool:
-    window = losses[-WINDOW:]
-    if not window[-1].isfinite():
-        _explain_divergence(losses)
-    tell(len(losses), f"loss {float(window.mean()):.4g}")
-    return settling.done(window)
+def _fit(
+    program: Program, guide: str | None, restarts: int, make: Callable[[Program, Callable], RenyiBound], recipe: Recipe, **watching: Any
+) -> tuple[Fits, int, RenyiBound]:
+    """All fits, the number of the best, and the objective at its parameters. watching: what else `fit_batch` takes.
+
+    Raises MemoryError where the GPU has too little.
+    """
+    objective, begins = starts(program, guide, restarts, make)
+    try:
+        fits = fit_batch(objective, begins, program.x, recipe, **watching)
+    except torch.OutOfMemoryError as error:
+        raise MemoryError("the GPU's memory does not hold a step; give batch=, fewer particles or restarts, or device='cpu'") from error
+    best = int(fits.final.argmin())
+    objective.load_state_dict(fits.one(best), strict=False)
+    return fits, best, objective
 
 
-def _explain_divergence(losses: Tensor) -> None:
-    first = int((~losses.isfinite()).nonzero()[0])
-    raise ValueError(
-        f"the loss became {float(losses[first])} at step {first + 1} of {len(losses)}. "
-        "Lower lr, or put the columns on a common scale; priors scaled to the data (zoo.create with x) help too."
-    )
+def _identity(pair: Pair, rows: Tensor, held: Tensor | None, how: dict[str, Any]) -> dict[str, Any]:
+    """What makes a run the same run, for its checkpoint."""
+    named = {"pair": f"{type(pair).__module__}:{type(pair).__qualname__}", "hyperparameters": pair.hyperparameters}
+    return {**how, **named, "rows": fingerprint(rows), "held": None if held is None else fingerprint(held)}
 
 
-def _draw(objective: NegativeELBO, x: Tensor, count: int) -> tuple[Values, Values, Values]:
+def _draw(objective: RenyiBound, x: Tensor, count: int) -> tuple[Values, Values, Values]:
+    """`count` draws from the guide: (1, count, ...) of the sites, of the derived ones, and their statistics."""
     program = objective.program
 
     def one(_: Tensor) -> tuple[Values, Values, Tensor, Tensor]:
@@ -168,7 +170,7 @@ def _draw(objective: NegativeELBO, x: Tensor, count: int) -> tuple[Values, Value
         shared = {n: v for n, v in values.items() if n in program.parameters}
         return shared, program.derive(values, x), program.log_joint(values, x), log_q
 
-    chunk = max(1, 20_000_000 // max(1, x.numel()))
+    chunk = max(1, CELLS // max(1, x.numel()))
     shared, derived, log_p, log_q = batched(one, program.missing, chunk)(x.new_zeros(count))
     single = {n: v[None] for n, v in shared.items()}, {n: v[None] for n, v in derived.items()}
     return *single, {"lp": log_p[None], "log_q": log_q[None]}

@@ -1,0 +1,249 @@
+"""Fits of one guide from several starts, run as one batch."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+
+from .blame import ADVICE, blame
+from .checkpoint import Checkpoint
+from .compiling import Compile
+from .graph import Graph, traced
+from .minibatches import Minibatches
+from .objectives import RenyiBound
+from .optimiser import adopt_optimiser, clipped, export_optimiser, make_optimiser
+from .program import Values
+from .progress import Tell
+from .schedule import WINDOW, Average, make_schedule
+from .validation import Validation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to optimise; `svi` tells what each means."""
+
+    steps: int = 5000
+    batch: int | None = None
+    lr: float = 0.05
+    optimiser: str = "Adam"
+    schedule: Literal["settle", "constant", "cosine"] = "settle"
+    clip: float | None = None
+    patience: int = 10
+    compile: Compile = "auto"
+
+
+class Fits(NamedTuple):
+    """What became of each start.
+
+    parameters: name -> (restart, ...). loss: (step, restart). validation: (look, restart) if rows were held out.
+    stopped: why the batch stopped.
+    """
+
+    parameters: Values
+    loss: Tensor
+    validation: Tensor | None
+    stopped: str
+
+    @property
+    def final(self) -> Tensor:
+        """(restart,) the loss at the end, on the rows held out if there are any; infinite where a fit failed."""
+        loss = self.loss[-WINDOW:].mean(0) if self.validation is None else self.validation.min(0).values
+        return loss.nan_to_num(nan=torch.inf)
+
+    def one(self, restart: int) -> Values:
+        """The parameters of one restart."""
+        return {name: value[restart] for name, value in self.parameters.items()}
+
+    def curves(self, restart: int) -> Values:
+        """(step,) what was minimised, and what that was of the rows held out, `NaN` at the steps between."""
+        if self.validation is None:
+            return {"loss": self.loss[:, restart]}
+        held = torch.full_like(self.loss[:, restart], torch.nan)
+        held[WINDOW - 1 :: WINDOW] = self.validation[: len(self.loss) // WINDOW, restart]
+        held[-1] = self.validation[-1, restart]
+        return {"loss": self.loss[:, restart], "validation": held}
+
+
+def fit_batch(
+    objective: RenyiBound,
+    starts: Values,
+    x: Tensor,
+    recipe: Recipe = Recipe(),
+    *,
+    held: Tensor | None = None,
+    tell: Tell = lambda done, note: None,
+    checkpoint: Checkpoint | None = None,
+) -> Fits:
+    """Minimise `objective` on rows `x` from each of `starts` at once: name -> (restart, ...) of its `named_parameters`.
+
+    Each restart has its own noise; they share the minibatches, the learning rate and the moment to stop.
+
+    Arguments:
+        held: rows held out, by which to stop. checkpoint: where to go on from, and to save to.
+
+    Raises:
+        ValueError: the starts have other names than the parameters, or the loss of every restart is not finite; the message
+            names the site.
+    """
+    wanted = [name for name, _ in objective.named_parameters()]
+    if sorted(starts) != sorted(wanted):
+        raise ValueError(f"the starts are of {', '.join(starts)}; the guide's parameters are {', '.join(wanted)}")
+    return Batch(objective, starts, x, recipe, held).run(tell, checkpoint)
+
+
+class Batch:
+    """A batch of fits on its way. done: how many steps were made. stopped: why it ended, None while it runs."""
+
+    def __init__(self, objective: RenyiBound, starts: Values, x: Tensor, recipe: Recipe, held: Tensor | None = None) -> None:
+        self._objective, self._recipe = objective, recipe
+        self.parameters = {name: value.detach().clone() for name, value in starts.items()}
+        self._leaves = list(self.parameters.values())
+        self._batches = Minibatches(x, recipe.batch)
+        self._step = self._traced(x[: self._batches.rows])
+        self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
+        self._schedule, self._average = make_schedule(recipe.schedule, recipe.steps), Average(self._leaves)
+        self._losses = x.new_empty((recipe.steps, len(self._leaves[0])), dtype=torch.double)
+        looks = recipe.steps // WINDOW
+        self._held = held if held is None else Validation(objective, held, self.parameters, recipe.patience, recipe.compile, looks)
+        self.done, self.stopped = 0, None
+
+    def _traced(self, x: Tensor) -> Graph:
+        """(gradients, losses (restart,)) of the stacked parameters and rows.
+
+        The gradient of the sum of all losses is each restart's own, and is batched where torch has no rule to batch a gradient.
+        """
+        losses = vmap(self._objective.loss, (0, None), randomness="different")
+
+        def total(parameters: Values, x: Tensor) -> tuple[Tensor, Tensor]:
+            each = losses(parameters, x)
+            return each.sum(), each.detach()
+
+        def step(parameters: Values, x: Tensor) -> tuple[list[Tensor], Tensor]:
+            grads, (_, each) = grad_and_value(total, has_aux=True)(parameters, x)
+            return clipped(list(grads.values()), self._recipe.clip), each
+
+        missing, compile, calls = self._objective.program.missing, self._recipe.compile, self._recipe.steps
+        return traced(step, self.parameters, x, missing=missing, compile=compile, calls=calls)
+
+    @property
+    def _averaged(self) -> Values:
+        return dict(zip(self.parameters, self._average.values, strict=True))
+
+    def run(self, tell: Tell, checkpoint: Checkpoint | None = None) -> Fits:
+        """To the end, from where `checkpoint` was if it holds anything."""
+        saved = checkpoint and checkpoint.load()
+        if saved:
+            self.adopt(*saved)
+        while self.stopped is None:
+            before = self.export()
+            try:
+                self.advance(min(WINDOW, self._recipe.steps - self.done))
+                self._judge(before)
+            except KeyboardInterrupt:
+                # The last window was cut off anywhere in a step: what counts is what was whole before it.
+                self.adopt(*before)
+                if not self.done:
+                    raise
+                if checkpoint:
+                    checkpoint.save(*self.export())
+                self.stopped = f"interrupted after {self.done} of {self._recipe.steps} steps"
+                break
+            tell(self.done, f"loss {self._losses[max(0, self.done - WINDOW) : self.done].mean(0).min():.4g}")
+            if checkpoint and (checkpoint.due or self.stopped):
+                checkpoint.save(*self.export())
+        return self._fits()
+
+    def advance(self, count: int) -> None:
+        """So many steps."""
+        group = self._optimiser.param_groups[0]
+        for i in range(self.done, self.done + count):
+            group["lr"] = self._recipe.lr * self._schedule.rate(i)
+            *grads, self._losses[i] = self._step.flat([*self._leaves, self._batches.at(i)])
+            for leaf, grad in zip(self._leaves, grads, strict=True):
+                leaf.grad = grad
+            self._optimiser.step()
+            self._average.take(i < self._schedule.since + WINDOW)
+        self.done += count
+
+    def _judge(self, before: tuple[Values, dict[str, Any]]) -> None:
+        """Decide whether to stop, after a window."""
+        losses, last = self._losses[: self.done], self.done == self._recipe.steps
+        if not losses[-1].isfinite().any():
+            self._explain(before)
+        if self._schedule.done(losses, last):
+            self.stopped = f"converged after {self.done} steps: {self._schedule.reason}"
+        elif last:
+            self.stopped = f"reached the limit of {self.done} steps with the loss still settling"
+        if self._held and self._held.look(self._averaged):
+            looks = self._recipe.patience
+            self.stopped = f"converged after {self.done} steps: the rows held out have gained nothing for {looks} times {WINDOW} steps"
+
+    def _explain(self, before: tuple[Values, dict[str, Any]]) -> None:
+        """Raise ValueError that tells where all losses ceased to be finite, having gone through the last window again."""
+        steps, failed = self.done, self._losses[: self.done].isfinite().logical_not()
+        step = int(failed.all(1).nonzero()[0])
+        restart = int(failed[:step].sum(0).argmin())
+        self.adopt(*before)
+        self.advance(step - self.done)
+        chunk = self._batches.at(step)
+        loss = float(self._step(self.parameters, chunk)[1][restart])
+        site = blame(self._objective, {name: value[restart] for name, value in self.parameters.items()}, chunk)
+        raise ValueError(f"the loss became {loss} at step {step + 1} of {steps}{': ' * bool(site)}{site}. {ADVICE}")
+
+    def _fits(self) -> Fits:
+        parameters, curve = dict(self.parameters), None
+        if self._held:
+            parameters, curve = self._held.best, self._held.curve
+        elif self.stopped.startswith("converged"):
+            parameters = self._averaged
+        return Fits(parameters, self._losses[: self.done].clone(), curve, self.stopped)
+
+    def export(self) -> tuple[Values, dict[str, Any]]:
+        """Copies of all tensors, and plain values, from which `adopt` goes on as if there had been no break."""
+        memory, numbers = export_optimiser(self._optimiser)
+        named = {
+            "parameters": self.parameters,
+            "average": self._averaged,
+            "optimiser": memory,
+            "best": self._held.best if self._held else {},
+        }
+        tensors = {f"{kind}.{name}": value.clone() for kind, values in named.items() for name, value in values.items()}
+        tensors |= {"losses": self._losses[: self.done].clone(), "order": self._batches.order, **_generators(self._losses.device)}
+        if self._held:
+            tensors["validation"] = self._held.curve
+        record = {"done": self.done, "stopped": self.stopped, "averaged": self._average.count, "optimiser": numbers}
+        return tensors, record | {"schedule": self._schedule.export()}
+
+    def adopt(self, tensors: Values, record: dict[str, Any]) -> None:
+        """Go on from what `export` gave, of a batch made alike."""
+        self.done, self.stopped = record["done"], record["stopped"]
+        device = self._losses.device
+        kinds: dict[str, Values] = {kind: {} for kind in ("parameters", "average", "optimiser", "best")}
+        for key, value in tensors.items():
+            kind, _, name = key.partition(".")
+            if name:
+                kinds[kind][name] = value.to(device)
+        torch._foreach_copy_(self._leaves, [kinds["parameters"][name] for name in self.parameters])
+        torch._foreach_copy_(self._average.values, [kinds["average"][name] for name in self.parameters])
+        self._average.count = record["averaged"]
+        adopt_optimiser(self._optimiser, kinds["optimiser"], record["optimiser"])
+        self._losses[: self.done] = tensors["losses"].to(device)
+        self._batches.order = tensors["order"].to(device)
+        if self._held:
+            self._held.best, self._held.curve = kinds["best"], tensors["validation"].to(device)
+        self._schedule.adopt(record["schedule"])
+        _set_generators(tensors, device)
+
+
+def _generators(device: torch.device) -> Values:
+    """The states of torch's random numbers."""
+    on_device = {"device_generator": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"generator": torch.get_rng_state(), **on_device}
+
+
+def _set_generators(tensors: Values, device: torch.device) -> None:
+    torch.set_rng_state(tensors["generator"].cpu())
+    if "device_generator" in tensors:
+        torch.cuda.set_rng_state(tensors["device_generator"].cpu(), device)
