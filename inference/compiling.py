@@ -39,6 +39,7 @@ def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list
         # Inductor takes a second to import, which short runs are spared; torch warns of its own code here.
         with warnings.catch_warnings(action="ignore"):
             from torch._inductor import config, standalone_compile
+
             with config.patch(settings):
                 run = standalone_compile(lifted, [*constants, *example], dynamic_shapes="from_example_inputs")
                 run(*constants, *example)

@@ -33,12 +33,20 @@ class Posterior:
     table: Table | None
 
     @classmethod
-    def of(cls, pair: Pair, draws: Mapping[str, Tensor], stats: Mapping[str, Tensor], how: dict[str, Any], table: Table) -> "Posterior":
-        """The result of a run, with what is known of the rows and of the software added to `how`."""
+    def of(
+        cls,
+        pair: Pair,
+        draws: Mapping[str, Tensor],
+        stats: Mapping[str, Tensor],
+        how: dict[str, Any],
+        table: Table,
+        rows: int | None = None,
+    ) -> "Posterior":
+        """The result of a run, with what is known of the rows (there are `rows`, if `table` is a sample) and software in `how`."""
         known = {
             "columns": table.columns,
             "row_shape": list(table.x.shape[1:]),
-            "rows": len(table),
+            "rows": rows or len(table),
             "frame": table.frame,
             "software": {"torch": torch.__version__, "pyro": pyro.__version__},
         }

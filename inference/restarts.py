@@ -11,12 +11,13 @@ from .blame import ADVICE, blame
 from .checkpoint import Checkpoint
 from .compiling import Compile
 from .graph import Graph, traced
-from .minibatches import Minibatches
+from .minibatches import batches
 from .objectives import RenyiBound
 from .optimiser import adopt_optimiser, clipped, export_optimiser, make_optimiser
 from .program import Values
 from .progress import Tell
 from .schedule import WINDOW, Average, make_schedule
+from .stream import Rows
 from .validation import Validation
 
 
@@ -69,14 +70,14 @@ class Fits(NamedTuple):
 def fit_batch(
     objective: RenyiBound,
     starts: Values,
-    x: Tensor,
+    x: Tensor | Rows,
     recipe: Recipe = Recipe(),
     *,
     held: Tensor | None = None,
     tell: Tell = lambda done, note: None,
     checkpoint: Checkpoint | None = None,
 ) -> Fits:
-    """Minimise `objective` on rows `x` from each of `starts` at once: name -> (restart, ...) of its `named_parameters`.
+    """Minimise `objective` on rows `x`, in memory or streamed, from each of `starts` at once: name -> (restart, ...) of its parameters.
 
     Each restart has its own noise; they share the minibatches, the learning rate and the moment to stop.
 
@@ -96,15 +97,15 @@ def fit_batch(
 class Batch:
     """A batch of fits on its way. done: how many steps were made. stopped: why it ended, None while it runs."""
 
-    def __init__(self, objective: RenyiBound, starts: Values, x: Tensor, recipe: Recipe, held: Tensor | None = None) -> None:
-        self._objective, self._recipe = objective, recipe
+    def __init__(self, objective: RenyiBound, starts: Values, x: Tensor | Rows, recipe: Recipe, held: Tensor | None = None) -> None:
+        self._objective, self._recipe, here = objective, recipe, objective.program.x
         self.parameters = {name: value.detach().clone() for name, value in starts.items()}
         self._leaves = list(self.parameters.values())
-        self._batches = Minibatches(x, recipe.batch)
-        self._step = self._traced(x[: self._batches.rows])
+        self._batches = batches(x, recipe.batch, here)
+        self._step = self._traced(here[: self._batches.rows])
         self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
         self._schedule, self._average = make_schedule(recipe.schedule, recipe.steps), Average(self._leaves)
-        self._losses = x.new_empty((recipe.steps, len(self._leaves[0])), dtype=torch.double)
+        self._losses = here.new_empty((recipe.steps, len(self._leaves[0])), dtype=torch.double)
         looks = recipe.steps // WINDOW
         self._held = held if held is None else Validation(objective, held, self.parameters, recipe.patience, recipe.compile, looks)
         self.done, self.stopped = 0, None
@@ -160,7 +161,11 @@ class Batch:
         group = self._optimiser.param_groups[0]
         for i in range(self.done, self.done + count):
             group["lr"] = self._recipe.lr * self._schedule.rate(i)
-            *grads, self._losses[i] = self._step.flat([*self._leaves, self._batches.at(i)])
+            chunk = self._batches.at(i)
+            if self._batches.holes and not self._objective.program.missing:
+                self._objective.program.missing, self._step = True, None
+            self._step = self._step or self._traced(chunk)
+            *grads, self._losses[i] = self._step.flat([*self._leaves, chunk])
             for leaf, grad in zip(self._leaves, grads, strict=True):
                 leaf.grad = grad
             self._optimiser.step()

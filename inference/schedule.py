@@ -14,7 +14,7 @@ WINDOW = 50
 LEAST = 6 * WINDOW
 NEGLIGIBLE = 0.01
 LOUD = 0.5
-FEWEST, MOST = 2, 5
+FEWEST = 2
 
 
 class Schedule(Protocol):
@@ -43,15 +43,17 @@ class Settling:
 
     At one rate the loss has stopped falling when the last third of its steps is no lower than the third before, up to their
     noise; the longer it goes on, the slower a drift that is seen. A lower rate has not helped when it gained less than twice
-    the noise, or 0.01 nats, which no use of a posterior could tell; the rate is lowered twice at least. Where minibatches make
-    the noise louder than half a nat, gains cannot be heard, and the rate is lowered five times all the same. All restarts
-    share one rate: it is lowered when none falls any more, and the noise is allowed for as the most of so many.
+    the noise, or 0.01 nats, which no use of a posterior could tell; the rate is lowered twice at least. All restarts share one rate:
+    it is lowered when none falls any more, and the noise is allowed for as the most of so many.
+
+    Where minibatches make the noise louder than half a nat, gains cannot be heard, and a fit that stopped early would keep a
+    guide that is too wide: all steps are taken, the rate lowered after a half of them, a half of the rest, and so on.
     """
 
-    reason = "a lower learning rate no longer lowers the loss"
-
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
         self.since, self._drops, self._before = 0, 0, None
+        self.reason = "a lower learning rate no longer lowers the loss"
 
     def rate(self, step: int) -> float:
         return FACTOR**self._drops
@@ -63,9 +65,14 @@ class Settling:
         earlier, now, noise, odds = _thirds(stretch)
         if _falling(earlier, now, noise, odds):
             return False
+        if noise.nan_to_num(0).max() > LOUD:
+            self.reason = "no fall can be heard above the noise of the minibatches"
+            left = self._steps - len(losses)
+            if last or not LEAST <= left <= self._steps / 2 ** (self._drops + 1):
+                return last
         gained = None if self._before is None else now.new_tensor(self._before) - now
         helped = gained is None or bool((gained > ((1 + odds) * noise).clamp(min=NEGLIGIBLE)).any())
-        if not helped and self._drops >= (FEWEST if noise.nan_to_num(0).max() < LOUD else MOST):
+        if not helped and self._drops >= FEWEST and noise.nan_to_num(0).max() <= LOUD:
             return True
         self._before, self.since, self._drops = now.tolist(), len(losses), self._drops + 1
         return False
@@ -121,7 +128,7 @@ def check_schedule(name: str) -> None:
 
 
 def make_schedule(name: str, steps: int) -> Schedule:
-    return Settling() if name == "settle" else {"constant": Constant, "cosine": Cosine}[name](steps)
+    return {"settle": Settling, "constant": Constant, "cosine": Cosine}[name](steps)
 
 
 def _thirds(stretch: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:

@@ -98,6 +98,16 @@ def as_stream(x: Any) -> Rows | None:
     return None
 
 
+def streamed(x: Any, batch: int | None) -> Rows | None:
+    """`as_stream`, for a fit with so many rows a step. Raises ValueError for a Dataset without `batch`; what can be, is read whole."""
+    if batch is None and not isinstance(x, Dataset | DataLoader | Rows):
+        return None
+    stream = as_stream(x)
+    if stream is not None and batch is None:
+        raise ValueError(f"a {type(x).__name__} is read a batch at a time: say how many rows a step takes, batch=256, for instance")
+    return stream
+
+
 def _large_file(path: Path) -> Rows | None:
     if path.suffix.lower() == ".parquet":
         return Rows(ParquetSource(path))

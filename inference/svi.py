@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -25,11 +25,13 @@ from .progress import progress_line
 from .restarts import Fits, Recipe, fit_batch
 from .run import at_least, open_door, seeded
 from .schedule import check_schedule
+from .stream import Rows, streamed
 from .suggest import unknown
 from .unconstrained import fixed
 from .validation import hold_out
 
 CELLS = 20_000_000
+SAMPLE = 10_000
 
 
 def svi(
@@ -62,7 +64,8 @@ def svi(
     the fit is the average of the parameters over the last rate's steps (`schedule`).
 
     Arguments:
-        x: rows, as `as_table` reads them.
+        x: rows, as `as_table` reads them; with `batch`, also rows that are streamed (`stream.as_stream`): a memory map, a large
+            file, a torch Dataset. Then the pair's start sees 10,000 of them, and `lp` is left out.
         steps: at most so many. batch: rows a step (default all), drawn anew each epoch. lr: the first learning rate.
         particles: draws from the guide a step.
         objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given) or "mean_field"; by default the pair's own.
@@ -90,23 +93,26 @@ def svi(
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
     make = _maker(objective, alpha, 1 if guide == "map" else particles)
-    pair, table, rows = open_door(pair, x, device)
+    stream = streamed(x, batch)
+    pair, table, rows = open_door(pair, x if stream is None else stream.head(SAMPLE), device)
     settings = asdict(recipe) | {"particles": particles, "objective": objective, "alpha": alpha, "restarts": restarts, "draws": draws}
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps, progress) as tell:
-        table, held = hold_out(pair, table, validation)
+        table, held = hold_out(pair, table, validation, stream is not None)
         rows, held = table.x.to(rows.device), held and held.x.to(rows.device)
         settings["validation"] = validation if held is None or isinstance(validation, Real) else f"{len(held)} rows of their own"
-        _check_batch(batch, len(rows))
+        source = rows if stream is None else stream
+        _check_batch(batch, len(source))
         how = {"method": "map" if guide == "map" else "svi", "guide": guide or "its own", "settings": settings, "seed": seed}
         program = Program(pair, rows)
         program.refuse_continuous_locals()
         saved = checkpoint and Checkpoint(checkpoint, _identity(pair, rows, held, how))
-        fits, best, fitted = _fit(program, guide, restarts, make, recipe, held=held, tell=tell, checkpoint=saved)
-        values, derived, stats = _draw(fitted, rows, 1 if guide == "map" else draws)
+        fits, best, fitted = _fit(program, source, guide, restarts, make, recipe, held=held, tell=tell, checkpoint=saved)
+        values, derived, stats = _draw(fitted, rows, 1 if guide == "map" else draws, whole=stream is None)
         how |= {"steps": len(fits.loss), "stopped": fits.stopped, "restarts": fits.final.tolist(), "fixed": fixed(program, rows)}
     how |= {"device": str(rows.device), "seconds": time.perf_counter() - begin}
-    return Posterior.of(pair, {**values, **derived}, {**fits.curves(best), **stats}, how, table)
+    posterior = Posterior.of(pair, {**values, **derived}, {**fits.curves(best), **stats}, how, table, len(source))
+    return posterior if stream is None else replace(posterior, table=None)
 
 
 def _check(recipe: Recipe, **counts: int) -> None:
@@ -139,7 +145,13 @@ def _maker(objective: str, alpha: float | None, particles: int) -> Callable[[Pro
 
 
 def _fit(
-    program: Program, guide: str | None, restarts: int, make: Callable[[Program, Callable], RenyiBound], recipe: Recipe, **watching: Any
+    program: Program,
+    source: Tensor | Rows,
+    guide: str | None,
+    restarts: int,
+    make: Callable[[Program, Callable], RenyiBound],
+    recipe: Recipe,
+    **watching: Any,
 ) -> tuple[Fits, int, RenyiBound]:
     """All fits, the number of the best, and the objective at its parameters. watching: what else `fit_batch` takes.
 
@@ -147,7 +159,7 @@ def _fit(
     """
     objective, begins = starts(program, guide, restarts, make)
     try:
-        fits = fit_batch(objective, begins, program.x, recipe, **watching)
+        fits = fit_batch(objective, begins, source, recipe, **watching)
     except torch.OutOfMemoryError as error:
         raise MemoryError("the GPU's memory does not hold a step; give batch=, fewer particles or restarts, or device='cpu'") from error
     best = int(fits.final.argmin())
@@ -161,8 +173,11 @@ def _identity(pair: Pair, rows: Tensor, held: Tensor | None, how: dict[str, Any]
     return {**how, **named, "rows": fingerprint(rows), "held": None if held is None else fingerprint(held)}
 
 
-def _draw(objective: RenyiBound, x: Tensor, count: int) -> tuple[Values, Values, Values]:
-    """`count` draws from the guide: (1, count, ...) of the sites, of the derived ones, and their statistics."""
+def _draw(objective: RenyiBound, x: Tensor, count: int, whole: bool) -> tuple[Values, Values, Values]:
+    """`count` draws from the guide: (1, count, ...) of the sites, of the derived ones, and their statistics.
+
+    whole: whether `x` is all rows. The log density of a sample of them is no substitute: it has another posterior.
+    """
     program = objective.program
 
     def one(_: Tensor) -> tuple[Values, Values, Tensor, Tensor]:
@@ -173,4 +188,4 @@ def _draw(objective: RenyiBound, x: Tensor, count: int) -> tuple[Values, Values,
     chunk = max(1, CELLS // max(1, x.numel()))
     shared, derived, log_p, log_q = batched(one, program.missing, chunk)(x.new_zeros(count))
     single = {n: v[None] for n, v in shared.items()}, {n: v[None] for n, v in derived.items()}
-    return *single, {"lp": log_p[None], "log_q": log_q[None]}
+    return *single, ({"lp": log_p[None], "log_q": log_q[None]} if whole else {})

@@ -43,7 +43,7 @@ class Validation:
         return bool((len(self.curve) - 1 - self.curve.argmin(0) >= self._patience).all())
 
 
-def hold_out(pair: Pair, table: Table, validation: Any) -> tuple[Table, Table | None]:
+def hold_out(pair: Pair, table: Table, validation: Any, streamed: bool = False) -> tuple[Table, Table | None]:
     """The rows to fit and those to hold out: a fraction of `table` drawn at random, or a table of their own; None holds none out.
 
     Raises:
@@ -57,6 +57,8 @@ def hold_out(pair: Pair, table: Table, validation: Any) -> tuple[Table, Table | 
         if held.x.shape[1:] != table.x.shape[1:]:
             raise ValueError(f"validation has rows of shape {tuple(held.x.shape[1:])}; those to fit have {tuple(table.x.shape[1:])}")
         return table, held
+    if streamed:
+        raise ValueError(f"validation={validation!r}: of rows that are streamed none can be held out; hand in rows of their own")
     if not 0 < validation < 1:
         raise ValueError(f"validation={validation!r} must be a fraction between 0 and 1, or rows of their own")
     count = round(validation * len(table))

@@ -45,7 +45,7 @@ def no_fit(monkeypatch):
         pytest.fail("a fit was started")
 
     monkeypatch.setattr(importlib.import_module("inference.svi"), "_fit", started)
-    monkeypatch.setattr(importlib.import_module("inference.mcmc.run"), "_warm_up", started)
+    monkeypatch.setattr(importlib.import_module("inference.mcmc.run"), "_through", started)
 
 
 def test_list_answers_without_torch():

@@ -28,7 +28,7 @@ def no_work(monkeypatch):
         pytest.fail("work was begun on input that should have been refused")
 
     monkeypatch.setattr(importlib.import_module("inference.svi"), "_fit", started)
-    monkeypatch.setattr(importlib.import_module("inference.mcmc.run"), "_warm_up", started)
+    monkeypatch.setattr(importlib.import_module("inference.mcmc.run"), "_through", started)
 
 
 def refused(error: type[Exception], call: Callable[[], Any], *parts: str) -> None:

@@ -111,7 +111,7 @@ def test_a_clipped_gradient_has_the_norm_asked_for_and_a_short_one_is_left_alone
 def test_the_rates_of_the_schedules():
     assert [Cosine(100).rate(i) for i in (0, 50, 100)] == pytest.approx([1.0, 0.5, 0.0])
     assert Constant(100).rate(99) == 1.0
-    settling, flat = Settling(), torch.randn(300, 2)
+    settling, flat = Settling(5000), torch.randn(300, 2)
     assert not settling.done(flat, False)
     assert (settling.rate(300), settling.since) == (0.3, 300)
     falling = torch.cat([flat, torch.linspace(9, 0, 300)[:, None] + flat])

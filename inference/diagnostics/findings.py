@@ -65,6 +65,10 @@ def _variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Findin
             "k-hat", "warning", f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide.", "Ask for draws=1000."
         )
         return
+    if "lp" not in posterior.stats:
+        text = "not judged: the rows were streamed, and the density of all of them at each draw was not computed."
+        yield Finding("k-hat", "warning", text, "Fit a sample of the rows that fits into memory, and compare.")
+        return
     k, limit, nats = khat(posterior), trusted_up_to(draws), gap(posterior)
     if np.isnan(k):
         yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
@@ -161,6 +165,8 @@ def _stopped(posterior: "Posterior") -> Finding:
     stopped = posterior.how["stopped"]
     if stopped.startswith("converged"):
         return Finding("loss", "good", stopped + ".")
+    if stopped.startswith("interrupted"):
+        return Finding("loss", "failure", stopped + ".", "The same call goes on, if it had a checkpoint.")
     return Finding("loss", "failure", stopped + ".", "Ask for more steps.")
 
 
