@@ -4,8 +4,9 @@ Each chain has a key, made from the seed and the chain's number; a count says wh
 chain's numbers therefore do not depend on how many chains run beside it, on the device, or on whether the run was cut off and
 taken up again, and there is no generator whose state must be kept.
 
-Source: the output function of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA),
-applied to the counter and once more to the lane.
+A key is a place in the sequence of SplitMix64, whose period is 2^64, and each count the beginning of 2^20 numbers from there.
+
+Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA.
 """
 
 import math
@@ -25,8 +26,8 @@ def keys(seed: int, chains: int, device: torch.device) -> Tensor:
 
 def uniform(key: Tensor, count: Tensor, lanes: int) -> Tensor:
     """(..., lanes) of numbers in (0, 1), double precision, for keys and counts (int64) that broadcast to (...)."""
-    events = _mixed(key + GOLDEN * (1 + count))
-    bits = _mixed(events[..., None] + GOLDEN * (1 + torch.arange(lanes, device=key.device)))
+    place = key + (count << 20) * GOLDEN
+    bits = _mixed(place[..., None] + GOLDEN * (1 + torch.arange(lanes, device=key.device)))
     return (_shifted(bits, 11).double() + 0.5) * 2.0**-53
 
 

@@ -98,7 +98,8 @@ class Kernel:
         like = state.position
         chains, dim = like.shape
         span = torch.tensor([first, first + count], device=like.device)
-        tree = _begin(state, self._keys, span[0].expand(chains), like.new_zeros((2, chains, MAX_DEPTH, dim)).unbind())
+        begun = uniform(self._keys, _event(span[0]), 1 + dim)
+        tree = _begin(state, begun, span[0].expand(chains), like.new_zeros((2, chains, MAX_DEPTH, dim)).unbind())
         given = (space, like.new_tensor(step_size), span)
         if self._graph is None:
             self._graph = self._trace(self._leaf, tree, state, *given)
@@ -128,7 +129,9 @@ def _leaf(
     tree, tip, log_density = _grown(tree, step, partial(target, space=space))
     error = (kinetic(tip.momentum) - log_density - tree.energy).nan_to_num(nan=torch.inf)
     tree = tree._replace(acceptance=tree.acceptance + (-error).exp().clamp(max=1.0))
-    keep, move, way = uniform(keys, _event(tree.transition, tree.steps), 3).unbind(-1)
+    events = torch.stack([_event(tree.transition, tree.steps), _event(tree.transition + 1)])
+    now, next = uniform(keys, events, max(3, 1 + tip.position.shape[-1]))
+    keep, move, way = now[:, :3].unbind(-1)
     subtree, turned = _lengthened(tree.subtree, State(tip.position, log_density, tip.grad), tip.momentum, -error, keep, tables)
     broken = error > MAX_ENERGY_ERROR
     whole = ~(broken | turned) & (subtree.leaf == 1 << tree.depth)
@@ -140,23 +143,24 @@ def _leaf(
     seen = (drawn.log_density, tree.acceptance / tree.steps, tree.energy, broken, tree.depth, tree.steps)
     at = torch.where(kept, tree.transition - span[0], span[1] - span[0])
     record = Record(at, drawn.position, torch.stack([n.double() for n in seen], -1), (tree.transition + finished < span[1]).any())
-    fresh = _begin(drawn, keys, tree.transition + 1, (subtree.ends, subtree.sums))
+    fresh = _begin(drawn, next[:, : 1 + tip.position.shape[-1]], tree.transition + 1, (subtree.ends, subtree.sums))
     return _where(finished, fresh, tree), _where(kept, drawn, state), record
 
 
-def _event(transition: Tensor, leaf: Tensor) -> Tensor:
+def _event(transition: Tensor, leaf: Tensor | int = 0) -> Tensor:
     """The count by which a leaf's random numbers are known; leaf 0 is the beginning of the transition."""
     return (transition << MAX_DEPTH + 1) + leaf
 
 
-def _begin(state: State, keys: Tensor, transition: Tensor, marks: tuple[Tensor, Tensor]) -> Tree:
-    """The single point from which a transition sets out."""
-    chains, dim = state.position.shape
-    numbers = uniform(keys, _event(transition, torch.zeros_like(transition)), 1 + dim)
+def _begin(state: State, numbers: Tensor, transition: Tensor, marks: tuple[Tensor, Tensor]) -> Tree:
+    """The single point from which a transition sets out, by numbers (chain, 1 + dim): which way, and the momentum."""
     momentum = normal(numbers[:, 1:]).to(state.position.dtype)
     end, energy = Point(state.position, momentum, state.grad), kinetic(momentum) - state.log_density
-    nothing, none = torch.zeros_like(energy), torch.zeros_like(transition)
-    subtree = Subtree(none, state, nothing - torch.inf, torch.zeros_like(momentum), *marks)
+    like = {"dtype": energy.dtype, "device": energy.device}
+    nothing, lost = torch.zeros(energy.shape, **like), torch.full(energy.shape, -torch.inf, **like)
+    none = torch.zeros(energy.shape, dtype=transition.dtype, device=energy.device)
+    momenta = torch.zeros(momentum.shape, dtype=momentum.dtype, device=energy.device)
+    subtree = Subtree(none, state, lost, momenta, *marks)
     return Tree(end, end, state, nothing, momentum, energy, numbers[:, 0] < 0.5, none, none, nothing, transition, subtree)
 
 

@@ -42,28 +42,31 @@ def from_guide(program: Program, flat: Flat, chains: int) -> Tensor:
     count = min(chains, STARTS)
     each = -(-chains // count)
     objective, guides = starts(program, None, count, partial(NegativeELBO, particles=PARTICLES))
-    drawn, log_weights = _draw(objective, flat, guides, max(DRAWS, 4 * each))
+    drawn, log_weights = _draw(objective, flat, guides, count, max(DRAWS, 4 * each))
     spread = torch.quantile(log_weights, log_weights.new_tensor([0.1, 0.9]), dim=1).diff(dim=0)
-    if not spread.median() < FAR + flat.size:
+    if guides and not spread.median() < FAR + flat.size:
         guides = fit_batch(objective, guides, program.x, Recipe(STEPS, schedule="constant", compile=False)).parameters
-        drawn, log_weights = _draw(objective, flat, guides, max(DRAWS, 4 * each))
+        drawn, log_weights = _draw(objective, flat, guides, count, max(DRAWS, 4 * each))
     found = [_by_importance(draws, weights, each) for draws, weights in zip(drawn, log_weights, strict=True)]
     # (draw, chain of the start, start, dim): chains in turn from each start, so that any number of them spreads over all.
     return torch.stack(found, 2).flatten(1, 2)[:, :chains]
 
 
-def _draw(objective: NegativeELBO, flat: Flat, guides: Values, count: int) -> tuple[Tensor, Tensor]:
+def _draw(objective: NegativeELBO, flat: Flat, guides: Values, starts: int, count: int) -> tuple[Tensor, Tensor]:
     """Unconstrained draws (start, draw, dim) from the guide at each start's parameters, and their log importance (start, draw)."""
     program = objective.program
 
-    def one(guide: Values) -> tuple[Tensor, Tensor]:
+    def one(given: tuple[Values, Tensor]) -> tuple[Tensor, Tensor]:
+        guide, _ = given
         values, log_q = functional_call(objective, guide, (run_guide, program, objective.guide, program.x))
         shared = {n: v for n, v in values.items() if n in program.parameters}
         return flat.flatten(shared), program.log_joint(values, program.x) - log_q
 
     repeated = {name: value.repeat_interleave(count, 0) for name, value in guides.items()}
-    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))(repeated)
-    return drawn.unflatten(0, (-1, count)), log_weights.unflatten(0, (-1, count)).nan_to_num(nan=-torch.inf)
+    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))(
+        (repeated, program.x.new_zeros(starts * count))
+    )
+    return drawn.unflatten(0, (starts, count)), log_weights.unflatten(0, (starts, count)).nan_to_num(nan=-torch.inf)
 
 
 def _by_importance(draws: Tensor, log_weights: Tensor, chains: int) -> Tensor:
