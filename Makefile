@@ -14,6 +14,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 
 bench: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks
 
 clean:

@@ -28,7 +28,7 @@ def worth_compiling(graph: fx.GraphModule, calls: int) -> bool:
 
 
 def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]]:
-    """`graph` compiled for arguments like `example`; what Inductor cannot take stays a graph, and that is said once.
+    """`graph` compiled for arguments like `example`, which are contiguous; what Inductor cannot take stays a graph, and that is said once.
 
     Constants are handed over as arguments, so that torch's cache on disk knows the program again whatever the data.
     """
@@ -47,7 +47,8 @@ def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         log.warning("runs uncompiled, slower, because Inductor could not compile it: %s", reason)
         return graph
-    return lambda *leaves: run(*constants, *leaves)
+    # Compiled for one layout in memory, it takes no other.
+    return lambda *leaves: run(*constants, *(leaf.contiguous() for leaf in leaves))
 
 
 def _lifted(graph: fx.GraphModule) -> tuple[fx.GraphModule, list[Tensor]]:

@@ -44,7 +44,7 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
     """
     leaves, spec = tree_flatten(example)
     # Of their own: two arguments that are one tensor on this call would be one argument of the graph.
-    leaves = [leaf.clone() for leaf in leaves]
+    leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
     shapes = []
 
     def flat(*leaves: Tensor) -> list[Tensor]:

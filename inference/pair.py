@@ -27,6 +27,7 @@ class Pair(PyroModule):
 
     Optional, each used by one generic piece of code:
 
+    - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
     - `symmetries`: transformations of the parameters that change nothing about the data.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.

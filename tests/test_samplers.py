@@ -191,7 +191,7 @@ def test_a_short_warm_up_still_moves(warmup):
 
 
 def test_a_funnel_is_reported():
-    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=4, warmup=150, draws=200, device="cpu")
+    posterior = inference.mcmc(Funnel(), torch.zeros(2), chains=4, warmup=60, draws=60, device="cpu")
     report = inference.diagnose(posterior)
     assert posterior.stats["diverging"].sum() > 0
     assert {f.name: f.severity for f in report.findings}["divergences"] in ("warning", "failure")
@@ -255,9 +255,9 @@ def _target(white: Tensor, space: Space) -> tuple[Tensor, Tensor]:
     return space.gradient(grad), log_density
 
 
-def _advance(kernel: str, chains: int, blocks: tuple[int, ...]) -> Tensor:
+def _advance(kernel: str, chains: int, blocks: tuple[int, ...], compile: bool = False) -> Tensor:
     """(transition, chain, dim) positions of a kernel on the quartic, asked for block by block."""
-    trace = partial(traced, missing=False)
+    trace = partial(traced, missing=False, compile=compile)
     sampler = KERNELS[kernel](_target, trace, keys(7, chains, torch.device("cpu")))
     space = Space(torch.zeros(2), torch.tensor([0.5, 0.7]))
     start = torch.tensor([[0.1, -0.4], [0.7, 0.2], [-0.3, 0.5], [0.0, 1.0]])[:chains]
@@ -275,6 +275,12 @@ def test_a_chain_goes_the_same_way_whoever_runs_beside_it_and_however_the_run_is
     assert four.unique(dim=0).shape == four.shape
     torch.testing.assert_close(four[:, :1], alone, rtol=1e-9, atol=1e-9)
     assert torch.equal(four, cut)
+
+
+@pytest.mark.parametrize("kernel", ["nuts", "hmc"])
+def test_a_compiled_kernel_goes_the_same_way(kernel, caplog):
+    torch.testing.assert_close(_advance(kernel, 4, (2, 6), compile=True), _advance(kernel, 4, (8,)), rtol=1e-9, atol=1e-9)
+    assert [r.message for r in caplog.records if r.name == "inference"] == []
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -77,7 +77,7 @@ class Kernel:
         start, step = Point(like, momentum, state.grad), like.new_tensor(step_size)
         if self._graph is None:
             self._graph = self._trace(self._leapfrog, start, step, space)
-        steps = min(MAX_STEPS, max(1, math.ceil(halton(at) * self.memory["length"] / step_size)))
+        steps = min(MAX_STEPS, max(1, round(halton(at) * self.memory["length"] / step_size)))
         leaves = [*start]
         for _ in range(steps):
             *leaves, log_density = self._graph.flat([*leaves, step, *space])

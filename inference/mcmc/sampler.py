@@ -97,4 +97,5 @@ class Sampler:
         self.state = init(space.white(positions), lambda white: self._target(white, space))
         noise = uniform(self._keys, torch.full_like(self._keys, -1 - self.done), positions.shape[1])
         momentum = normal(noise).to(positions.dtype)
-        self._step.restart(first_step_size(self.state, self._target, space, momentum, self._step.target))
+        guess = self._step.now if self._step.count else 1.0
+        self._step.restart(first_step_size(self.state, self._target, space, momentum, self._step.target, guess))

@@ -67,8 +67,11 @@ def windows(warmup: int) -> Iterator[tuple[int, int]]:
         begin, size = end, 2 * size
 
 
-def first_step_size(state: State, target: Target, space: Space, momentum: Tensor, acceptance: float) -> float:
-    """The largest power of two at which one leapfrog is accepted with a probability of at least `acceptance`, over all chains."""
+def first_step_size(state: State, target: Target, space: Space, momentum: Tensor, acceptance: float, size: float) -> float:
+    """The largest size at which one leapfrog is accepted with a probability of at least `acceptance`, over all chains.
+
+    It is found among `size` times the powers of two.
+    """
     point, before = Point(state.position, momentum, state.grad), kinetic(momentum) - state.log_density
 
     def accepted(size: float) -> bool:
@@ -76,7 +79,6 @@ def first_step_size(state: State, target: Target, space: Space, momentum: Tensor
         error = (kinetic(end.momentum) - log_density - before).nan_to_num(nan=torch.inf)
         return float((-error).exp().clamp(max=1.0).mean()) > acceptance
 
-    size = 1.0
     if accepted(size):
         while size < LARGEST and accepted(2 * size):
             size *= 2

@@ -1,0 +1,18 @@
+"""Samplers on a Gaussian of 100 correlated parameters, whose covariance has eigenvalues from 1 to 1/1000."""
+
+from . import samplers
+from .samplers import named, table
+
+
+def main(quick: bool) -> None:
+    """Print effective draws a second of both sides, and their divergences."""
+    warmup, draws = (100, 100) if quick else (1000, 1000)
+    sizes = {"posterior": "gaussian", "warmup": warmup, "draws": draws}
+    many = {**sizes, "warmup": warmup // 2, "draws": draws // 4}
+    sides = {
+        f"NumPyro NUTS, 4 x {warmup, draws}": named(samplers.numpyro, chains=4, **sizes),
+        f"NumPyro NUTS, dense, 4 x {warmup, draws}": named(samplers.numpyro, chains=4, dense=True, **sizes),
+        f"ours NUTS, 4 x {warmup, draws}": named(samplers.ours, kernel="nuts", chains=4, **sizes),
+        f"ours ChEES, 64 x {warmup // 2, draws // 4}": named(samplers.ours, kernel="chees", chains=64, **many),
+    }
+    table("correlated Gaussian, 100 parameters, condition 1000; chains x (warm-up, draws)", sides, next(iter(sides)))
