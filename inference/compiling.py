@@ -17,6 +17,12 @@ NODE, ELEMENT = 6e-6, 1e-9
 COMPILING, COMPILING_NODE = 8.0, 0.04
 
 
+def check_compile(compile: Compile) -> None:
+    """Refuse what says neither yes, no nor "auto". Raises ValueError."""
+    if compile not in ("auto", True, False):
+        raise ValueError(f"compile={compile!r} must be 'auto', True or False")
+
+
 def worth_compiling(graph: fx.GraphModule, calls: int) -> bool:
     """Whether `calls` calls of a graph cost well above what compiling it does.
 

@@ -1,7 +1,8 @@
 """Programs as graphs of tensor operations: traced once, simplified, batched, compiled, never interpreted again."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
         return values
 
     def interpreted(*leaves: Tensor) -> list[Tensor]:
-        with traceable(), known_missing(missing):
+        with traceable(), known_missing(missing), _explained():
             return flat(*leaves)
 
     with torch.no_grad():
@@ -81,11 +82,25 @@ def batched(function: Callable, missing: bool, chunk: int | None = None) -> Call
     """`function` mapped over the first axis of its first argument (tensors or dicts of them), `chunk` at a time."""
 
     def run(batch: Any, *rest: Any) -> Any:
-        with torch.no_grad(), traceable(), known_missing(missing):
+        with torch.no_grad(), traceable(), known_missing(missing), _explained():
             axes = (0,) + (None,) * len(rest)
             return torch.func.vmap(function, axes, randomness="different", chunk_size=chunk)(batch, *rest)
 
     return run
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raises TypeError, with the way out, for what no batch of values can do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "data-dependent control flow" not in str(error):
+            raise
+        raise TypeError(
+            "the program branches on the value of a latent, which differs from draw to draw, so that draws cannot be run together; "
+            "in the model or guide write torch.where(condition, a, b) instead of `if`"
+        ) from error
 
 
 def _simplified(graph: fx.GraphModule) -> fx.GraphModule:

@@ -22,6 +22,7 @@ from .missing import any_missing
 from .pair import Pair
 
 Values = dict[str, Tensor]
+ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -131,13 +132,17 @@ class Program:
 
 def run_eagerly(function: Callable, name: str, x: Tensor, size: int) -> Trace:
     """One plain run of a Pyro program called `name`, with Pyro's validation on. Raises ValueError that passes its message on."""
-    try:
-        with torch.no_grad(), pyro.validation_enabled(True), pyro.settings.context(module_local_params=True):
-            trace = poutine.trace(function).get_trace(x, size)
-            trace.compute_log_prob()
-    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
-        raise ValueError(f"{name} does not run on x of shape {tuple(x.shape)}: {error}") from error
-    return trace
+    for attempt in range(ATTEMPTS):
+        try:
+            with torch.no_grad(), pyro.validation_enabled(True), pyro.settings.context(module_local_params=True):
+                trace = poutine.trace(function).get_trace(x, size)
+                trace.compute_log_prob()
+                return trace
+        except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
+            # Whether the rows lie in the support may depend on what the prior drew, as in Uniform(0, m): draw again.
+            if "support" not in str(error) or attempt + 1 == ATTEMPTS:
+                raise ValueError(f"{name} does not run on x of shape {tuple(x.shape)}: {error}") from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _site(site: dict[str, Any]) -> Site:

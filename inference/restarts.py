@@ -51,7 +51,7 @@ class Fits(NamedTuple):
     def final(self) -> Tensor:
         """(restart,) the loss at the end, on the rows held out if there are any; infinite where a fit failed."""
         loss = self.loss[-WINDOW:].mean(0) if self.validation is None else self.validation.min(0).values
-        return loss.nan_to_num(nan=torch.inf)
+        return torch.where(loss.isfinite(), loss, torch.inf)
 
     def one(self, restart: int) -> Values:
         """The parameters of one restart."""
@@ -178,7 +178,8 @@ class Batch:
         if not losses[-1].isfinite().any():
             self._explain(before)
         if self._schedule.done(losses, last):
-            self.stopped = f"converged after {self.done} steps: {self._schedule.reason}"
+            how = "converged after" if self._schedule.heard else "took all"
+            self.stopped = f"{how} {self.done} steps: {self._schedule.reason}"
         elif last:
             self.stopped = f"reached the limit of {self.done} steps with the loss still settling"
         if self._held and self._held.look(self._averaged):
@@ -201,7 +202,7 @@ class Batch:
         parameters, curve = dict(self.parameters), None
         if self._held:
             parameters, curve = self._held.best, self._held.curve
-        elif self.stopped.startswith("converged"):
+        elif self.stopped.startswith(("converged", "took all")):
             parameters = self._averaged
         return Fits(parameters, self._losses[: self.done].clone(), curve, self.stopped)
 

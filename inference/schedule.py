@@ -20,11 +20,12 @@ FEWEST = 2
 class Schedule(Protocol):
     """What a fit asks every step (`rate`) and every window (`done`).
 
-    since: the step from which parameters are averaged. reason: why it is done, for the user.
+    since: the step from which parameters are averaged. reason: why it is done, for the user. heard: whether the loss told so.
     """
 
     since: int
     reason: str
+    heard: bool
 
     def rate(self, step: int) -> float:
         """The multiple of the first learning rate for a step."""
@@ -53,7 +54,7 @@ class Settling:
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self.since, self._drops, self._before = 0, 0, None
-        self.reason = "a lower learning rate no longer lowers the loss"
+        self.reason, self.heard = "a lower learning rate no longer lowers the loss", True
 
     def rate(self, step: int) -> float:
         return FACTOR**self._drops
@@ -66,7 +67,7 @@ class Settling:
         if _falling(earlier, now, noise, odds):
             return False
         if noise.nan_to_num(0).max() > LOUD:
-            self.reason = "no fall can be heard above the noise of the minibatches"
+            self.reason, self.heard = "no fall can be heard above the noise of the loss", False
             left = self._steps - len(losses)
             if last or not LEAST <= left <= self._steps / 2 ** (self._drops + 1):
                 return last
@@ -87,7 +88,7 @@ class Settling:
 class Constant:
     """One rate for all steps; the parameters of the second half are averaged."""
 
-    reason = "the loss no longer falls"
+    reason, heard = "the loss no longer falls", True
 
     def __init__(self, steps: int) -> None:
         self.since = steps // 2

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint, fingerprint
-from .compiling import Compile
+from .compiling import Compile, check_compile
 from .graph import batched
 from .guides import check_name, starts
 from .objectives import OBJECTIVES, RenyiBound, run_guide
@@ -106,7 +106,7 @@ def svi(
         how = {"method": "map" if guide == "map" else "svi", "guide": guide or "its own", "settings": settings, "seed": seed}
         program = Program(pair, rows)
         program.refuse_continuous_locals()
-        saved = checkpoint and Checkpoint(checkpoint, _identity(pair, rows, held, how))
+        saved = checkpoint and Checkpoint(checkpoint, _identity(pair, rows, len(source), held, how))
         fits, best, fitted = _fit(program, source, guide, restarts, make, recipe, held=held, tell=tell, checkpoint=saved)
         values, derived, stats = _draw(fitted, rows, 1 if guide == "map" else draws, whole=stream is None)
         how |= {"steps": len(fits.loss), "stopped": fits.stopped, "restarts": fits.final.tolist(), "fixed": fixed(program, rows)}
@@ -122,8 +122,7 @@ def _check(recipe: Recipe, **counts: int) -> None:
             raise ValueError(f"{name}={value!r} must be a positive number")
     check_optimiser(recipe.optimiser)
     check_schedule(recipe.schedule)
-    if recipe.compile not in ("auto", True, False):
-        raise ValueError(f"compile={recipe.compile!r} must be 'auto', True or False")
+    check_compile(recipe.compile)
 
 
 def _check_batch(batch: int | None, rows: int) -> None:
@@ -167,10 +166,10 @@ def _fit(
     return fits, best, objective
 
 
-def _identity(pair: Pair, rows: Tensor, held: Tensor | None, how: dict[str, Any]) -> dict[str, Any]:
+def _identity(pair: Pair, rows: Tensor, size: int, held: Tensor | None, how: dict[str, Any]) -> dict[str, Any]:
     """What makes a run the same run, for its checkpoint."""
     named = {"pair": f"{type(pair).__module__}:{type(pair).__qualname__}", "hyperparameters": pair.hyperparameters}
-    return {**how, **named, "rows": fingerprint(rows), "held": None if held is None else fingerprint(held)}
+    return {**how, **named, "rows": fingerprint(rows), "size": size, "held": None if held is None else fingerprint(held)}
 
 
 def _draw(objective: RenyiBound, x: Tensor, count: int, whole: bool) -> tuple[Values, Values, Values]:

@@ -35,7 +35,8 @@ class Validation:
     def look(self, parameters: Values) -> bool:
         """Take note of the parameters (restart, ...); whether no restart has improved for `patience` looks."""
         with seeded(0, self._x.device):
-            losses = self._loss(parameters, self._x).double().nan_to_num(nan=torch.inf)
+            losses = self._loss(parameters, self._x).double()
+            losses = torch.where(losses.isfinite(), losses, torch.inf)
         better = losses < self.curve.min(0).values if len(self.curve) else torch.ones_like(losses, dtype=torch.bool)
         self.curve = torch.cat([self.curve, losses[None]])
         for name, value in self.best.items():

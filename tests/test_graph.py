@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.graph import traced
+from inference.graph import batched, traced
 
 
 @pytest.mark.parametrize("dims", [(-1, 0, 1), (0, 1, 2), (2, 1, 0), (-3, -2, -1)], ids=str)
@@ -27,3 +27,8 @@ def test_a_program_that_branches_on_values_runs_interpreted_with_equal_results(c
     assert torch.equal(function(-torch.ones(3)), torch.ones(3))
     assert torch.equal(function(torch.ones(3)), 2 * torch.ones(3))
     assert "runs interpreted" in caplog.text
+
+
+def test_a_program_that_branches_on_what_differs_from_draw_to_draw_is_refused_with_the_way_out():
+    with pytest.raises(TypeError, match=r"write torch\.where\(condition, a, b\) instead of `if`"):
+        batched(lambda x: x if x > 0 else -x, missing=False)(torch.ones(3))

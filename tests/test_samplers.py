@@ -198,6 +198,27 @@ def test_a_funnel_is_reported():
     assert not report.ok
 
 
+class Below(inference.Pair):
+    """Numbers ~ Uniform(0, most), most ~ LogNormal(0, 1): few draws of the prior allow the rows."""
+
+    def __init__(self) -> None:
+        self.q_loc = PyroParam(torch.tensor(0.0), constraints.real)
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        most = pyro.sample("most", dist.LogNormal(0.0, 1.0))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Uniform(0.0, most), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("most", dist.LogNormal(self.q_loc, 1.0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_most_draws_of_the_prior_do_not_allow_are_no_error(seed):
+    posterior = inference.mcmc(Below(), torch.tensor([0.5, 2.0, 3.0]), kernel="hmc", warmup=60, draws=20, seed=seed, device="cpu")
+    assert (posterior.draws["most"] > 3).all()
+
+
 def test_another_seed_is_another_run():
     runs = [inference.mcmc(Counts(), torch.tensor([0.0, 1.0]), chains=2, warmup=5, draws=5, seed=s, device="cpu") for s in (1, 1, 2)]
     assert torch.equal(runs[0].draws["rate"], runs[1].draws["rate"])
@@ -303,6 +324,17 @@ def test_noise_is_uniform_normal_and_each_chains_own():
     assert ((draws**4).mean() - 3).abs() < 5 * (96 / draws.numel()) ** 0.5
     # SplitMix64's published first output for the seed 1234567, whose state is then the seed and the golden ratio.
     assert int(_mixed(torch.tensor(1234567 + GOLDEN))) % 2**64 == 6457827717110365317
+
+
+@pytest.mark.parametrize(("draws", "judged"), [(200, True), (40, False)])
+def test_a_mode_of_correlated_numbers_is_weighed_by_its_volume(draws, judged):
+    """Two Gaussian modes of equal weight in 12 dimensions, one of correlated pairs, and chains in one of no weight."""
+    pair = torch.linalg.cholesky(torch.tensor([[1.0, 0.95], [0.95, 1.0]]))
+    roots = torch.stack([torch.eye(12), torch.block_diag(*[pair] * 6)])[[0, 1, 0, 1, 0, 1]]
+    white = torch.randn(draws, 6, 12)
+    log_density = -0.5 * white.square().sum(-1) - torch.linalg.slogdet(roots).logabsdet - torch.tensor([0, 0, 0, 0, 60.0, 0])
+    lost = hopeless(torch.einsum("cij,ncj->nci", roots, white), log_density)
+    assert lost.tolist() == [False, False, False, False, judged, False]
 
 
 @pytest.mark.parametrize("lead", [5.0, 40.0])

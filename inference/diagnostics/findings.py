@@ -165,6 +165,8 @@ def _stopped(posterior: "Posterior") -> Finding:
     stopped = posterior.how["stopped"]
     if stopped.startswith("converged"):
         return Finding("loss", "good", stopped + ".")
+    if stopped.startswith("took all"):
+        return Finding("loss", "note", stopped + ".", "More steps or larger batches tell more; compare two seeds.")
     if stopped.startswith("interrupted"):
         return Finding("loss", "failure", stopped + ".", "The same call goes on, if it had a checkpoint.")
     return Finding("loss", "failure", stopped + ".", "Ask for more steps.")

@@ -20,7 +20,7 @@ FIRST, SECOND = -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 
 def keys(seed: int, chains: int, device: torch.device) -> Tensor:
     """(chain,) int64, the key of every chain."""
-    base = _mixed(torch.tensor(seed, dtype=torch.int64, device=device))
+    base = _mixed(torch.tensor(seed % 2**63, dtype=torch.int64, device=device))
     return _mixed(base + GOLDEN * (1 + torch.arange(chains, device=device)))
 
 

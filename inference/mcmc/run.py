@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 from ..checkpoint import Checkpoint, fingerprint
-from ..compiling import Compile
+from ..compiling import Compile, check_compile
 from ..graph import Graph, batched, traced
+from ..interrupt import Interrupted, between_steps
 from ..pair import Pair
 from ..posterior import Posterior
 from ..program import Program, Values
@@ -72,6 +73,7 @@ def mcmc(
     settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
     at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
     at_least(0, seed=seed)
+    check_compile(compile)
     if kernel not in KERNELS:
         raise ValueError(unknown("kernel", kernel, KERNELS))
     pair, table, rows = open_door(pair, x, device)
@@ -145,16 +147,19 @@ def _through(sampler: Sampler, kept: Draws, settings: dict[str, Any], tell: Tell
     """Warm up, then draw; why it stopped."""
     warmup, draws, thin = (settings[name] for name in ("warmup", "draws", "thin"))
     try:
-        while sampler.done < warmup:
-            acceptance = sampler.warm_up()
-            tell(sampler.done, f"warm-up, acceptance {acceptance:.2f}")
-            kept.save()
-        while kept.count < draws:
-            kept.add(*sampler.draw(min(BLOCK, draws - kept.count) * thin))
-            seen = kept.stats
-            tell(sampler.done, f"acceptance {float(seen['acceptance_rate'].mean()):.2f}, divergences {int(seen['diverging'].sum())}")
-            kept.save()
-    except KeyboardInterrupt:
+        with between_steps() as look:
+            while sampler.done < warmup:
+                acceptance = sampler.warm_up()
+                tell(sampler.done, f"warm-up, acceptance {acceptance:.2f}")
+                kept.save()
+                look()
+            while kept.count < draws:
+                kept.add(*sampler.draw(min(max(1, BLOCK // thin), draws - kept.count) * thin))
+                seen = kept.stats
+                tell(sampler.done, f"acceptance {float(seen['acceptance_rate'].mean()):.2f}, divergences {int(seen['diverging'].sum())}")
+                kept.save()
+                look()
+    except Interrupted:
         kept.save(now=True)
         if not kept.count:
             raise

@@ -1,5 +1,6 @@
 """Where chains set out from: draws from the guide at several starts from the data, chosen by their importance."""
 
+import logging
 from functools import partial
 
 import torch
@@ -14,6 +15,8 @@ from ..program import Program, Values
 from ..restarts import Recipe, fit_batch
 from ..unconstrained import Flat
 
+log = logging.getLogger("inference")
+
 STARTS = 8
 DRAWS = 50
 FAR = 10.0
@@ -23,9 +26,16 @@ CELLS = 20_000_000
 
 def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) -> Tensor:
     """(draw, chain, dim) unconstrained draws of `start`, at random. Raises ValueError where it is of another pair."""
-    missing = [name for name in program.parameters if name not in start.draws]
-    if missing:
-        raise ValueError(f"start has no draws of {missing[0]!r}; it must be a posterior of the same pair, and is of {start.name}")
+    if not isinstance(start, Posterior):
+        raise TypeError(f"start must be a posterior, such as svi or mcmc return, not {type(start).__name__}")
+    for name, site in program.parameters.items():
+        found = tuple(start.draws[name].shape[2:]) if name in start.draws else None
+        if found != tuple(site.shape):
+            has = "no draws" if found is None else f"draws of shape {found}"
+            raise ValueError(
+                f"start has {has} of {name!r}, which has shape {tuple(site.shape)} here; it must be a posterior of the same pair, "
+                f"and is of {start.name}"
+            )
     values = {n: start.draws[n].flatten(0, 1).to(program.x) for n in program.parameters}
     chosen = torch.randint(len(next(iter(values.values()))), (DRAWS * chains,), device=program.x.device)
     drawn = batched(flat.flatten, program.missing)({n: v[chosen] for n, v in values.items()})
@@ -43,13 +53,28 @@ def from_guide(program: Program, flat: Flat, chains: int) -> Tensor:
     each = -(-chains // count)
     objective, guides = starts(program, None, count, partial(NegativeELBO, particles=PARTICLES))
     drawn, log_weights = _draw(objective, flat, guides, count, max(DRAWS, 4 * each))
-    spread = torch.quantile(log_weights, log_weights.new_tensor([0.1, 0.9]), dim=1).diff(dim=0)
-    if guides and not spread.median() < FAR + flat.size:
-        guides = fit_batch(objective, guides, program.x, Recipe(STEPS, schedule="constant", compile=False)).parameters
+    if guides and _far(log_weights, flat.size):
+        guides = _fitted(objective, guides)
         drawn, log_weights = _draw(objective, flat, guides, count, max(DRAWS, 4 * each))
     found = [_by_importance(draws, weights, each) for draws, weights in zip(drawn, log_weights, strict=True)]
     # (draw, chain of the start, start, dim): chains in turn from each start, so that any number of them spreads over all.
     return torch.stack(found, 2).flatten(1, 2)[:, :chains]
+
+
+def _far(log_weights: Tensor, dim: int) -> bool:
+    """Whether draws (start, draw) of a guide lie far from the posterior of `dim` numbers, by the spread of those it can have."""
+    possible = torch.where(log_weights.isfinite(), log_weights, torch.nan)
+    spread = torch.nanquantile(possible, possible.new_tensor([0.1, 0.9]), dim=1).diff(dim=0)
+    return not spread.nanmedian() < FAR + dim
+
+
+def _fitted(objective: NegativeELBO, guides: Values) -> Values:
+    """The guides after a short fit; as they were where it failed, since chains may do without."""
+    try:
+        return fit_batch(objective, guides, objective.program.x, Recipe(STEPS, schedule="constant", compile=False)).parameters
+    except ValueError as error:
+        log.info("the chains set out from the guide as it is: a short fit failed: %s", error)
+        return guides
 
 
 def _draw(objective: NegativeELBO, flat: Flat, guides: Values, starts: int, count: int) -> tuple[Tensor, Tensor]:

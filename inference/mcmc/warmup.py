@@ -91,13 +91,15 @@ def first_step_size(state: State, target: Target, space: Space, momentum: Tensor
 def hopeless(positions: Tensor, log_densities: Tensor) -> Tensor:
     """(chain,) whether a chain sits in a mode of no weight beside the others', by its draws (draw, chain, dim) and (draw, chain).
 
-    The log weight of a mode is, up to a constant, the mean log density of draws from it and half the log volume of their
+    The log weight of a mode is, up to a constant, the mean log density of draws from it and half the log determinant of their
     covariance (exact for Gaussian modes). A chain is hopeless where that falls short of the best quarter's by 10 nats, e^-10 of
-    the weight, and four standard errors.
+    the weight, and four standard errors. Draws too few for the determinant judge no chain.
     """
-    count, _, dim = positions.shape
-    variance = positions.double().var(0)
-    weight = log_densities.mean(0) + 0.5 * variance.clamp(min=1e-300).log().sum(-1)
+    count, chains, dim = positions.shape
+    if count < 4 * dim:
+        return torch.zeros(chains, dtype=torch.bool, device=positions.device)
+    centered = (positions - positions.mean(0)).double().transpose(0, 1)
+    weight = log_densities.mean(0) + 0.5 * torch.linalg.slogdet(centered.mT @ centered / count).logabsdet
     independent = max(1.0, count / 4)
     error = ((log_densities.var(0) + dim / 2) / independent).sqrt()
     best = weight.quantile(0.75, interpolation="higher")
