@@ -53,8 +53,7 @@ def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         log.warning("runs uncompiled, slower, because Inductor could not compile it: %s", reason)
         return graph
-    # Compiled for one layout in memory, it takes no other.
-    return lambda *leaves: run(*constants, *(leaf.contiguous() for leaf in leaves))
+    return lambda *leaves: run(*constants, *leaves)
 
 
 def _lifted(graph: fx.GraphModule) -> tuple[fx.GraphModule, list[Tensor]]:

@@ -30,8 +30,9 @@ class Graph:
 
     def flat(self, leaves: list[Tensor]) -> list[Tensor]:
         """The results' tensors in order from the arguments' in order: for loops in which the sorting would take its time."""
+        # Traced, and compiled, for one layout in memory: it takes no other.
         with torch.no_grad():
-            return self._run(*leaves)
+            return self._run(*(leaf.contiguous() for leaf in leaves))
 
 
 def traced(function: Callable, *example: Any, missing: bool, compile: Compile = False, calls: int = 0) -> Graph:

@@ -32,3 +32,10 @@ def test_a_program_that_branches_on_values_runs_interpreted_with_equal_results(c
 def test_a_program_that_branches_on_what_differs_from_draw_to_draw_is_refused_with_the_way_out():
     with pytest.raises(TypeError, match=r"write torch\.where\(condition, a, b\) instead of `if`"):
         batched(lambda x: x if x > 0 else -x, missing=False)(torch.ones(3))
+
+
+def test_a_graph_takes_any_layout_in_memory():
+    x = torch.randn(4, 3)
+    flat = traced(lambda x: x.view(12) * 2.0, x, missing=False)
+    assert torch.equal(flat(x.mT.contiguous().mT), x.view(12) * 2.0)
+    assert torch.equal(flat(x[:1].expand(4, 3)), x[:1].expand(4, 3).reshape(12) * 2.0)

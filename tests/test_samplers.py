@@ -215,7 +215,7 @@ class Below(inference.Pair):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_rows_that_most_draws_of_the_prior_do_not_allow_are_no_error(seed):
-    posterior = inference.mcmc(Below(), torch.tensor([0.5, 2.0, 3.0]), kernel="hmc", warmup=60, draws=20, seed=seed, device="cpu")
+    posterior = inference.mcmc(Below(), torch.tensor([0.5, 2.0, 3.0]), warmup=15, draws=10, seed=seed, device="cpu")
     assert (posterior.draws["most"] > 3).all()
 
 
