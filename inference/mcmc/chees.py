@@ -25,7 +25,8 @@ LONGER = math.pi / 2.25
 class Kernel(hmc.Kernel):
     """HMC transitions whose length is learnt; once settled, it is somewhat more than the average of those tried, the latest most."""
 
-    target_acceptance = 0.651
+    # Their 0.651 is best for Gaussians; on curved posteriors it diverges, and this costs a tenth of the draws a gradient.
+    target_acceptance = 0.8
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
