@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from . import html
-from .findings import Finding, find
+from .chains import chains
+from .findings import Finding
+from .guide import point, variational
 from .table import summarise
 
 if TYPE_CHECKING:
@@ -63,4 +65,5 @@ def diagnose(posterior: "Posterior") -> Report:
     """Whether to believe a posterior of any method: R-hat, effective draws, divergences and energy for MCMC; for variational
     inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first."""
     table = summarise(posterior)
-    return Report(posterior, table, find(posterior, table))
+    look = {"map": point, "svi": variational}.get(posterior.how["method"], chains)
+    return Report(posterior, table, list(look(posterior, table)))

@@ -1,0 +1,79 @@
+"""What is found on draws from a guide, and on a point."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .findings import Finding, not_finite, stuck
+from .khat import gap, khat, trusted_up_to
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+FAR, FAR_EACH = 1.0, 0.05
+UNLIKE = "Do not rely on its uncertainties. Use mcmc, more particles or another lr, or a richer guide (guide='AutoMultivariateNormal')."
+
+
+def point(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
+    """Whether the fit settled; a point has nothing else to judge."""
+    yield _stopped(posterior)
+    yield from _restarts(posterior)
+    yield Finding(
+        "uncertainty",
+        "note",
+        "this is a single point, a mode of the posterior in the model's parameters.",
+        "It says nothing of uncertainty: use svi or mcmc.",
+    )
+
+
+def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
+    """Whether the fit settled, and how far the guide is from the posterior."""
+    broken = not_finite(table) or stuck(table)
+    if broken:
+        yield broken
+        return
+    yield _stopped(posterior)
+    yield from _restarts(posterior)
+    draws = posterior.shape[1]
+    if draws < 100:
+        yield Finding(
+            "k-hat", "warning", f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide.", "Ask for draws=1000."
+        )
+        return
+    if "lp" not in posterior.stats:
+        text = "not judged: the rows were streamed, and the density of all of them at each draw was not computed."
+        yield Finding("k-hat", "warning", text, "Fit a sample of the rows that fits into memory, and compare.")
+        return
+    k, limit, nats = khat(posterior), trusted_up_to(draws), gap(posterior)
+    if np.isnan(k):
+        yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
+        return
+    seen = f"{k:.2f} (at most {limit:.2f})" if np.isfinite(k) else "every draw has the same importance"
+    if k > limit:
+        yield Finding("k-hat", "failure", f"{seen}: the guide misses a tail of the posterior.", UNLIKE)
+    else:
+        yield Finding("k-hat", "good" if k <= 0.5 else "note", f"{seen}: the guide misses no tail near its draws.")
+    most = min(FAR, FAR_EACH * len(table))
+    said = f"{max(nats, 0):.2f} nats from the guide to the posterior (at most {most:.2f})."
+    yield Finding("gap", "failure", said, UNLIKE) if nats > most else Finding("gap", "good", said)
+
+
+def _stopped(posterior: "Posterior") -> Finding:
+    stopped = posterior.how["stopped"]
+    if stopped.startswith("converged"):
+        return Finding("loss", "good", stopped + ".")
+    if stopped.startswith("took all"):
+        return Finding("loss", "note", stopped + ".", "More steps or larger batches tell more; compare two seeds.")
+    if stopped.startswith("interrupted"):
+        return Finding("loss", "failure", stopped + ".", "The same call goes on, if it had a checkpoint.")
+    return Finding("loss", "failure", stopped + ".", "Ask for more steps.")
+
+
+def _restarts(posterior: "Posterior") -> Iterator[Finding]:
+    losses = sorted(posterior.how["restarts"])
+    if len(losses) > 1:
+        agree = sum(loss - losses[0] < 0.5 for loss in losses)
+        evidence = f"{agree} of {len(losses)} reached the best loss, {losses[0]:.2f}; the worst {losses[-1]:.2f}."
+        yield Finding("restarts", "good" if agree > 1 else "warning", evidence, "" if agree > 1 else "Ask for more restarts.")
