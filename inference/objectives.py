@@ -51,7 +51,10 @@ class RenyiBound(torch.nn.Module):
 
     def loss(self, parameters: Values, x: Tensor) -> Tensor:
         """Scalar loss of the rows `x`, standing for all rows of the program, at the given values of `named_parameters`."""
-        terms = vmap(lambda _: self._draw(parameters, x), randomness="different")(x.new_zeros(self.particles))
+        if self.particles == 1:  # not batched: matrix products of a batch of one are slower than those of none
+            terms = {name: term[None] for name, term in self._draw(parameters, x).items()}
+        else:
+            terms = vmap(lambda _: self._draw(parameters, x), randomness="different")(x.new_zeros(self.particles))
         bound = self._bound(terms["log_w"])
         if self.pathless:
             added = bound - self._bound(_others(terms["log_w"]))

@@ -16,7 +16,7 @@ from .objectives import RenyiBound
 from .optimiser import adopt_optimiser, clipped, export_optimiser, make_optimiser
 from .program import Values
 from .progress import Tell
-from .schedule import WINDOW, Average, make_schedule
+from .schedule import TAKEN, WINDOW, Average, make_schedule
 from .stream import Rows
 from .validation import Validation
 
@@ -115,15 +115,19 @@ class Batch:
 
         The gradient of the sum of all losses is each restart's own, and is batched where torch has no rule to batch a gradient.
         """
-        losses = vmap(self._objective.loss, (0, None), randomness="different")
+        # One fit is not batched: matrix products of a batch of one are slower than those of none.
+        alone = len(self._leaves[0]) == 1
+        losses = self._objective.loss if alone else vmap(self._objective.loss, (0, None), randomness="different")
 
         def total(parameters: Values, x: Tensor) -> tuple[Tensor, Tensor]:
             each = losses(parameters, x)
-            return each.sum(), each.detach()
+            return each.sum(), each.detach().reshape(-1)
 
         def step(parameters: Values, x: Tensor) -> tuple[list[Tensor], Tensor]:
-            grads, (_, each) = grad_and_value(total, has_aux=True)(parameters, x)
-            return clipped(list(grads.values()), self._recipe.clip), each
+            given = {name: value[0] for name, value in parameters.items()} if alone else parameters
+            grads, (_, each) = grad_and_value(total, has_aux=True)(given, x)
+            stacked = [grad[None] if alone else grad for grad in grads.values()]
+            return clipped(stacked, self._recipe.clip), each
 
         missing, compile, calls = self._objective.program.missing, self._recipe.compile, self._recipe.steps
         return traced(step, self.parameters, x, missing=missing, compile=compile, calls=calls)
@@ -169,7 +173,8 @@ class Batch:
             for leaf, grad in zip(self._leaves, grads, strict=True):
                 leaf.grad = grad
             self._optimiser.step()
-            self._average.take(i < self._schedule.since + WINDOW)
+            if (i + 1) % TAKEN == 0 or i + 1 == self._recipe.steps:
+                self._average.take(i < self._schedule.since + WINDOW)
         self.done += count
 
     def _judge(self, before: tuple[Values, dict[str, Any]]) -> None:

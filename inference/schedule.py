@@ -11,6 +11,8 @@ from .suggest import unknown
 
 FACTOR = 0.3
 WINDOW = 50
+# One step in so many enters the average: neighbours hardly differ, and small steps are made of little else.
+TAKEN = 5
 LEAST = 6 * WINDOW
 NEGLIGIBLE = 0.01
 LOUD = 0.5
@@ -149,7 +151,7 @@ def _falling(earlier: Tensor, now: Tensor, noise: Tensor, odds: float) -> bool:
 
 
 class Average:
-    """The mean of the parameters over the steps at one learning rate, which wanders far less than the last of them.
+    """The mean of the parameters over (one in `TAKEN` of) the steps at one learning rate, which wanders far less than the last of them.
 
     Source: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 30.
     """
