@@ -28,6 +28,8 @@ class Pair(PyroModule):
     Optional, each used by one generic piece of code:
 
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
+    - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
+      rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
     - `symmetries`: transformations of the parameters that change nothing about the data.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
@@ -38,6 +40,7 @@ class Pair(PyroModule):
     symmetries: tuple[Permutation, ...] = ()
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()
+    solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

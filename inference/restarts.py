@@ -17,6 +17,7 @@ from .optimiser import adopt_optimiser, clipped, export_optimiser, make_optimise
 from .program import Values
 from .progress import Tell
 from .schedule import TAKEN, WINDOW, Average, make_schedule
+from .solved import Solved
 from .stream import Rows
 from .validation import Validation
 
@@ -102,6 +103,8 @@ class Batch:
         self.parameters = {name: value.detach().clone() for name, value in starts.items()}
         self._leaves = list(self.parameters.values())
         self._batches = batches(x, recipe.batch, here)
+        self._solved = Solved(objective)
+        self._free = [name for name in self.parameters if name not in self._solved.names]
         self._step = self._traced(here[: self._batches.rows])
         self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
         self._schedule, self._average = make_schedule(recipe.schedule, recipe.steps), Average(self._leaves)
@@ -111,23 +114,27 @@ class Batch:
         self.done, self.stopped = 0, None
 
     def _traced(self, x: Tensor) -> Graph:
-        """(gradients, losses (restart,)) of the stacked parameters and rows.
+        """(gradients of the free parameters, solutions of the others, losses (restart,)) from the stacked parameters and rows.
 
         The gradient of the sum of all losses is each restart's own, and is batched where torch has no rule to batch a gradient.
         """
         # One fit is not batched: matrix products of a batch of one are slower than those of none.
         alone = len(self._leaves[0]) == 1
-        losses = self._objective.loss if alone else vmap(self._objective.loss, (0, None), randomness="different")
+        loss, solve = self._objective.loss, self._solved.solutions
+        if not alone:
+            loss, solve = (vmap(function, (0, None), randomness="different") for function in (loss, solve))
 
-        def total(parameters: Values, x: Tensor) -> tuple[Tensor, Tensor]:
-            each = losses(parameters, x)
+        def total(free: Values, solved: Values, x: Tensor) -> tuple[Tensor, Tensor]:
+            each = loss(free | solved, x)
             return each.sum(), each.detach().reshape(-1)
 
-        def step(parameters: Values, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        def step(parameters: Values, x: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
             given = {name: value[0] for name, value in parameters.items()} if alone else parameters
-            grads, (_, each) = grad_and_value(total, has_aux=True)(given, x)
-            stacked = [grad[None] if alone else grad for grad in grads.values()]
-            return clipped(stacked, self._recipe.clip), each
+            free, solved = ({name: given[name] for name in names} for names in (self._free, self._solved.names))
+            grads, (_, each) = grad_and_value(total, has_aux=True)(free, solved, x)
+            found = [*grads.values()], solve(given, x)
+            grads, solutions = ([value[None] for value in part] for part in found) if alone else found
+            return clipped(grads, self._recipe.clip), solutions, each
 
         missing, compile, calls = self._objective.program.missing, self._recipe.compile, self._recipe.steps
         return traced(step, self.parameters, x, missing=missing, compile=compile, calls=calls)
@@ -169,10 +176,11 @@ class Batch:
             if self._batches.holes and not self._objective.program.missing:
                 self._objective.program.missing, self._step = True, None
             self._step = self._step or self._traced(chunk)
-            *grads, self._losses[i] = self._step.flat([*self._leaves, chunk])
-            for leaf, grad in zip(self._leaves, grads, strict=True):
-                leaf.grad = grad
+            *found, self._losses[i] = self._step.flat([*self._leaves, chunk])
+            for name, grad in zip(self._free, found, strict=False):
+                self.parameters[name].grad = grad
             self._optimiser.step()
+            self._solved.move(self.parameters, found[len(self._free) :], self._schedule.rate(i))
             if (i + 1) % TAKEN == 0 or i + 1 == self._recipe.steps:
                 self._average.take(i < self._schedule.since + WINDOW)
         self.done += count
@@ -194,12 +202,14 @@ class Batch:
     def _explain(self, before: tuple[Values, dict[str, Any]]) -> None:
         """Raise ValueError that tells where all losses ceased to be finite, having gone through the last window again."""
         steps, failed = self.done, self._losses[: self.done].isfinite().logical_not()
-        step = int(failed.all(1).nonzero()[0])
+        # An earlier loss may have been infinite, and have recovered within its window.
+        begin = before[1]["done"]
+        step = begin + int(failed[begin:].all(1).nonzero()[0])
         restart = int(failed[:step].sum(0).argmin())
         self.adopt(*before)
         self.advance(step - self.done)
         chunk = self._batches.at(step)
-        loss = float(self._step(self.parameters, chunk)[1][restart])
+        loss = float(self._step(self.parameters, chunk)[-1][restart])
         site = blame(self._objective, {name: value[restart] for name, value in self.parameters.items()}, chunk)
         raise ValueError(f"the loss became {loss} at step {step + 1} of {steps}{': ' * bool(site)}{site}. {ADVICE}")
 
