@@ -53,7 +53,8 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
     for site, draws in posterior.draws.items():
         names = list(declared.get(site, ()))
         dims[site] = names if len(names) == draws.dim() - 2 else [f"{site}_dim_{i}" for i in range(draws.dim() - 2)]
-    return dims, posterior.pair.coords(posterior.how["columns"])
+    columns = posterior.how.get("columns")
+    return dims, {} if columns is None else posterior.pair.coords(columns)
 
 
 def labelled(posterior: "Posterior", draws: Mapping[str, torch.Tensor] | None = None) -> tuple[list[str], torch.Tensor]:

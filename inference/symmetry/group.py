@@ -18,13 +18,14 @@ class Symmetry(ABC):
 
     axes: site -> the axis acted on (0 is the site's first); two axes where the site is indexed twice, as a transition matrix.
 
-    leaves: what an element leaves as it is, in a word before a site's name.
+    leaves: what an element leaves as it is, in a word before a site's name. seen_as: what it is called where chains differ by it.
 
     An element of the group has a leading (chain, draw), each of which may be 1. Each is a linear isometry.
     """
 
     axes: Mapping[str, int | tuple[int, ...]]
     leaves: ClassVar[str]
+    seen_as: ClassVar[str]
 
     @abstractmethod
     def act(self, x: Tensor, element: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Permutation(Symmetry):
 
     order: str
     leaves: ClassVar[str] = "sorted"
+    seen_as: ClassVar[str] = "label switching"
 
     def act(self, x: Tensor, element: Tensor) -> Tensor:
         return x.gather(-2, element[..., None].expand(x.shape))

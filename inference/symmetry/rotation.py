@@ -23,6 +23,7 @@ class Rotation(Symmetry):
     """
 
     leaves: ClassVar[str] = "length of"
+    seen_as: ClassVar[str] = "rotation"
 
     def act(self, x: Tensor, element: Tensor) -> Tensor:
         return element.to(x) @ x

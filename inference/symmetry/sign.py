@@ -21,6 +21,7 @@ class Sign(Symmetry):
     """
 
     leaves: ClassVar[str] = "size of"
+    seen_as: ClassVar[str] = "flipped signs"
 
     def act(self, x: Tensor, element: Tensor) -> Tensor:
         return x * element[..., None].to(x)
