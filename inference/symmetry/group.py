@@ -102,19 +102,31 @@ class Symmetry(ABC):
         name, axes = next(iter(self.present(draws).items()))
         return draws[name].shape[2 + axes[0]]
 
+    def towards(self, draws: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> Tensor:
+        """The elements that bring `draws` closest to the mean of `others`; both hold sites (chain, draw, *site), one of them at least
+        acted on along one axis."""
+        features, like = self._columns(draws), self._columns(others)
+        scale = _scale(like)
+        return self.match(features / scale, (like / scale).mean((0, 1)))
+
     def features(self, draws: Mapping[str, Tensor]) -> Tensor | None:
         """(chain, draw, K, feature): all sites side by side, every feature divided by its root mean square; None without any."""
+        columns = self._columns(draws)
+        return None if columns is None else columns / _scale(columns)
+
+    def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
         parts = [self.columns(draws[name], axes) for name, axes in self.present(draws).items()]
         parts = [part.flatten(3) for part in parts if part is not None]
-        if not parts:
-            return None
-        features = torch.cat(parts, -1)
-        scale = features.square().mean((0, 1, 2)).sqrt()
-        return features / torch.where(scale > 0, scale, torch.ones_like(scale))
+        return torch.cat(parts, -1) if parts else None
 
     def columns(self, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
         """What of a site (chain, draw, *site) an element acts on as on features: (chain, draw, K, ...), in double precision."""
         return x.double().movedim(2 + axes[0], 2)[..., None] if len(axes) == 1 else None
+
+
+def _scale(columns: Tensor) -> Tensor:
+    scale = columns.square().mean((0, 1, 2)).sqrt()
+    return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
 def _evenly(features: Tensor, count: int) -> Tensor:
