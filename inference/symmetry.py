@@ -12,11 +12,12 @@ from torch import Tensor
 class Permutation:
     """The components may be numbered in any order.
 
-    axes: the sites that are indexed by component -> the axis of the site (0 is its first) that counts components.
+    axes: the sites that are indexed by component -> the axis of the site (0 is its first) that counts components; two axes where
+        the site is indexed twice, as a transition matrix is.
     order: the site whose first entry numbers the components, ascending, so that every fit tells them in the same order.
     """
 
-    axes: Mapping[str, int]
+    axes: Mapping[str, int | tuple[int, ...]]
     order: str
 
     def align(self, draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -38,12 +39,16 @@ class Permutation:
         key = _take(draws[self.order].movedim(2 + self.axes[self.order], 2), order).mean((0, 1))
         key = key.reshape(len(key), -1)[:, 0]
         order = order[..., key.argsort()]
-        moved = {n: _take(draws[n].movedim(2 + a, 2), order).movedim(2, 2 + a) for n, a in self.axes.items() if n in draws}
-        return {**draws, **moved}
+        moved = dict(draws)
+        for name, axes in self.axes.items():
+            for axis in axes if isinstance(axes, tuple) else (axes,):
+                if name in draws:
+                    moved[name] = _take(moved[name].movedim(2 + axis, 2), order).movedim(2, 2 + axis)
+        return moved
 
     def _features(self, draws: Mapping[str, Tensor]) -> Tensor:
-        """(chain, draw, component, feature): every permuted site side by side, on a common scale."""
-        sites = [draws[n].movedim(2 + axis, 2) for n, axis in self.axes.items() if n in draws]
+        """(chain, draw, component, feature): every site permuted along one axis side by side, on a common scale."""
+        sites = [draws[n].movedim(2 + axis, 2) for n, axis in self.axes.items() if n in draws and isinstance(axis, int)]
         parts = [site.flatten(3) if site.dim() > 3 else site[..., None] for site in sites]
         features = torch.cat(parts, -1).double()
         scale = features.flatten(0, 2).std(0, correction=0)

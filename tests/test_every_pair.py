@@ -170,7 +170,8 @@ def test_declared_symmetries_change_nothing(subject):
     before = program.log_joint(values, x)
     for symmetry in pair.symmetries:
         count = values[symmetry.order].shape[symmetry.axes[symmetry.order]]
-        rolled = {n: v.roll(1, symmetry.axes[n]) if n in symmetry.axes else v for n, v in values.items()}
+        axes = {n: a if isinstance(a, tuple) else (a,) for n, a in symmetry.axes.items()}
+        rolled = {n: v.roll([1] * len(axes[n]), axes[n]) if n in axes else v for n, v in values.items()}
         assert count == 1 or not torch.equal(rolled[symmetry.order], values[symmetry.order])
         torch.testing.assert_close(program.log_joint(rolled, x), before, rtol=1e-10, atol=1e-10)
 
@@ -198,7 +199,8 @@ def test_a_posterior_answers_in_the_right_shapes(subject, method):
     assert posterior.generate(5).shape == (5, *x.shape[1:])
     assert posterior.generate(5).isfinite().all()
     probabilities = posterior.encode(x)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(len(x)))
+    assert len(probabilities) == len(x)
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(probabilities.shape[:-1]))
 
 
 @pytest.mark.parametrize("method", ["svi", "nuts"])

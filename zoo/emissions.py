@@ -9,7 +9,8 @@
 A family offers `model()`, which draws its sites and returns the distribution of a step, batch shape (K,), event shape (D,);
 `guide()`; `start(x, member)`, which sets the guide to the conjugate posterior given each step's states; `features(x)`, by which
 steps are clustered before anything else is known; `sites`, with the states along their first axis, of which the first numbers
-the states; and `dims`, the names of the sites' axes. `check(x)` says what is wrong with a value, and where.
+the states; and `dims`, the names of the sites' axes. `wrong(x)` says which values it cannot
+show, and why.
 """
 
 from typing import ClassVar
@@ -26,7 +27,7 @@ from inference.missing import observed
 from .columns import Columns
 from .covariance import MatrixPrecision, ScalarPrecision
 
-Wrong = tuple[Tensor, str] | None
+Wrong = tuple[Tensor, str]
 
 
 class GaussianEmission(PyroModule):
@@ -90,8 +91,8 @@ class GaussianEmission(PyroModule):
         return {"locs": ("state", "variable"), self.covariance.site: state + matrix, "scales": state + variable, **pair}
 
     @staticmethod
-    def check(x: Tensor) -> Wrong:
-        return None
+    def wrong(x: Tensor) -> Wrong:
+        return torch.zeros_like(x, dtype=torch.bool), ""
 
 
 class PoissonEmission(PyroModule):
@@ -122,7 +123,7 @@ class PoissonEmission(PyroModule):
         return _filled(x).sqrt()
 
     @staticmethod
-    def check(x: Tensor) -> Wrong:
+    def wrong(x: Tensor) -> Wrong:
         return (x < 0) | (x != x.floor()), "is no count: a Poisson emission shows 0, 1, 2, ...; choose another emission"
 
 
@@ -157,7 +158,7 @@ class CategoricalEmission(PyroModule):
         codes, seen = observed(x)
         return torch.nn.functional.one_hot(codes.long(), self.categories).to(x.dtype) * seen[..., None]
 
-    def check(self, x: Tensor) -> Wrong:
+    def wrong(self, x: Tensor) -> Wrong:
         wrong = (x < 0) | (x != x.floor()) | (x >= self.categories)
         return wrong, f"is no category: with categories={self.categories} they are 0, 1, ..., {self.categories - 1}"
 

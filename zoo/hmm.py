@@ -14,6 +14,7 @@ from torch.distributions import constraints
 
 from inference import Pair, Permutation, Table, checks
 
+from . import series_checks, series_pictures
 from .emissions import CategoricalEmission, GaussianEmission, PoissonEmission, log
 from .hidden_markov import HiddenMarkov, stationary
 
@@ -153,7 +154,37 @@ class HiddenMarkovModel(Pair):
         return {"dim": x.shape[1], "categories": int(most) + 1, **scale}
 
     def check(self, table: Table, fitting: bool) -> None:
-        pass
+        series_checks.series(table, self.dim)
+        series_checks.ordered(table)
+        series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
+        if fitting:
+            series_checks.long_enough(table)
+            checks.no_empty_rows(table)
+            series_checks.varied(table, numbers=self.hyperparameters["emission"] == "gaussian")
+
+    @property
+    def symmetries(self) -> tuple[Permutation, ...]:
+        if isinstance(self.initial, list) and len(set(self.initial)) > 1:
+            return ()
+        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "dwell": 0}
+        return (Permutation({**{site: 0 for site in self.emission.sites}, **own}, order=self.emission.sites[0]),)
+
+    @property
+    def restated(self) -> tuple[str, ...]:
+        return self.emission.restated
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "dwell": ("state",), "z": ("state",)}
+        return {**own, **self.emission.dims}
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        states, variables = list(range(self.states)), list(range(self.dim))
+        pairs = [f"{j}~{i}" for i in variables for j in variables[:i]]
+        return {"state": states, "next": states, "variable": variables, "variable2": variables, "pair": pairs}
+
+    any_length = True
+    picture = staticmethod(series_pictures.states)
 
 
 def _initial(initial: str | list[float], states: int) -> Tensor:

@@ -23,6 +23,7 @@ from torch.library import CustomOpDef, custom_op
 
 from . import markov_cpu, markov_scan
 
+
 def log_evidence(start: Tensor, transition: Tensor, emission: Tensor) -> Tensor:
     """log p(x), (*batch) in double precision, with a gradient in each argument."""
     given = _together(start, transition, emission)

@@ -34,7 +34,7 @@ def filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor,
 
     filtered = torch.empty(emission.shape, dtype=torch.double)
     increments = torch.empty(emission.shape[:-1], dtype=torch.double)
-    _over_series(kernels.filter, transition.shape, start.double(), transition.double(), emission, filtered, increments)
+    _over_series(kernels.filter, emission.shape, start.double(), transition.double(), emission, filtered, increments)
     return filtered, increments
 
 
