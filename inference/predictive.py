@@ -51,11 +51,11 @@ def _at_once(program: Program) -> int:
 
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
-    table = _in_order(as_table(x), posterior)
+    any_length = posterior.pair.any_length
+    table = as_table(x) if any_length else _in_order(as_table(x), posterior)
     posterior.pair.check(table, fitting=False)
     shape = posterior.how["row_shape"]
-    either = 1 if posterior.pair.any_length else 0
-    if list(table.x.shape[1 + either :]) != shape[either:]:
+    if list(table.x.shape[1 + any_length :]) != shape[any_length:]:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
     return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
 
@@ -63,12 +63,7 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
 def _in_order(table: Table, posterior: "Posterior") -> Table:
     """Columns that have names are matched by name, where the posterior was fitted to names too."""
     fitted = posterior.how["columns"]
-    if (
-        posterior.pair.any_length
-        or not (table.frame and posterior.how["frame"])
-        or table.columns == fitted
-        or len(table.columns) != len(fitted)
-    ):
+    if not (table.frame and posterior.how["frame"]) or table.columns == fitted or len(table.columns) != len(fitted):
         return table
     strange = [c for c in table.columns if c not in fitted]
     if strange:

@@ -92,9 +92,7 @@ def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int
 def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:
     program, table = program_for(posterior, x)
     if not program.knows(method):
-        raise TypeError(
-            f"{posterior.name}: its rows are no series with states of their own; this is for pairs such as a hidden Markov model"
-        )
+        raise TypeError(f"{posterior.name}: its rows are no series with hidden states, which is what this asks about")
     return program, table
 
 

@@ -2,7 +2,7 @@
 
 | emission      | a column shows                        | sites                       | prior                                              |
 |---------------|---------------------------------------|-----------------------------|----------------------------------------------------|
-| `gaussian`    | numbers                               | `locs`, `precisions` or kin | Normal-Gamma or Normal-Wishart (`zoo/covariance.py`) |
+| `gaussian`    | numbers                               | `locs`, `precisions` or kin | as in `zoo/covariance.py`                          |
 | `poisson`     | counts 0, 1, 2, ...                   | `rates` (K, D)              | Gamma(shape, shape / center)                       |
 | `categorical` | one of V codes 0, 1, ..., V - 1       | `probabilities` (K, D, V)   | Dirichlet(smoothing, ..., smoothing)               |
 
