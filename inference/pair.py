@@ -35,6 +35,14 @@ class Pair(PyroModule):
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
     - `picture(posterior)`: the family's own figure, for the report.
+    - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
+
+    An observed distribution that sums a latent of the row out by itself may say more, and `Posterior` then answers more. Each of
+    these takes the rows as the observed site has them:
+
+    - `fill(value)`: a draw of what is missing, for `impute`.
+    - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
+    - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/sequences.py` tells.
     """
 
     hyperparameters: dict[str, Any]
@@ -42,6 +50,7 @@ class Pair(PyroModule):
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
+    any_length: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.
