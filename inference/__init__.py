@@ -7,7 +7,7 @@ from .pair import Pair
 from .posterior import Posterior
 from .storage import load
 from .svi import svi
-from .symmetry import Permutation, Rotation, Sign
+from .symmetry import Permutation, Rotation, Sign, Symmetry
 from .table import Table, as_table
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Report",
     "Rotation",
     "Sign",
+    "Symmetry",
     "Table",
     "as_table",
     "checks",

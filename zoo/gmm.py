@@ -14,6 +14,7 @@ from torch.distributions import constraints
 from inference import Pair, Permutation, Table, checks
 
 from . import pictures
+from .by_column import by_column
 from .covariance import MatrixPrecision, ScalarPrecision
 
 
@@ -62,15 +63,15 @@ class GaussianMixture(Pair):
         shrinkage: PositiveFloat = 0.01,
     ) -> None:
         self.components, self.dim = components, dim
-        scale = (component_scale or components ** (-1 / dim)) * _by_column("spread", spread, dim)
+        scale = (component_scale or components ** (-1 / dim)) * by_column("spread", spread, dim)
         if covariance in ("full", "tied"):
             if freedom is not None and freedom <= dim - 1:
                 raise ValueError(f"freedom={freedom} must be above dim - 1 = {dim - 1} for a {covariance} covariance")
             self.covariance = MatrixPrecision(components, scale, freedom, tied=covariance == "tied")
         else:
             self.covariance = ScalarPrecision(components, scale, freedom, spherical=covariance == "spherical")
-        self.register_buffer("center", _by_column("center", center, dim))
-        self.register_buffer("spread", _by_column("spread", spread, dim))
+        self.register_buffer("center", by_column("center", center, dim))
+        self.register_buffer("spread", by_column("spread", spread, dim))
         self.register_buffer("concentration", torch.full((components,), concentration))
         self.register_buffer("shrinkage", torch.tensor(shrinkage))
         self.q_concentration = PyroParam(torch.ones(components), constraints.positive)
@@ -157,9 +158,3 @@ class GaussianMixture(Pair):
         return {"component": list(range(self.components)), "column": columns, "column2": columns, "pair": pairs}
 
     picture = staticmethod(pictures.components)
-
-
-def _by_column(name: str, value: float | list[float], dim: int) -> Tensor:
-    if isinstance(value, list) and len(value) != dim:
-        raise ValueError(f"{name} has {len(value)} numbers and there are {dim} columns; give one number, or one a column")
-    return torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(dim).clone()

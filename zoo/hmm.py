@@ -15,6 +15,7 @@ from torch.distributions import constraints
 from inference import Pair, Permutation, Table, checks
 
 from . import series_checks, series_pictures
+from .by_column import by_column
 from .emissions import CategoricalEmission, GaussianEmission, PoissonEmission, log
 from .hidden_markov import HiddenMarkov, stationary
 
@@ -77,7 +78,7 @@ class HiddenMarkovModel(Pair):
         smoothing: PositiveFloat = 1.0,
     ) -> None:
         self.states, self.dim, self.initial = states, dim, initial
-        center, spread = _by_column("center", center, dim), _by_column("spread", spread, dim)
+        center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         if emission == "gaussian":
             self.emission = GaussianEmission(states, center, spread, covariance, state_scale, shrinkage)
         elif emission == "poisson":
@@ -194,9 +195,3 @@ def _initial(initial: str | list[float], states: int) -> Tensor:
     if len(initial) != states or abs(sum(initial) - 1) > 1e-6:
         raise ValueError(f"initial={initial} must be {states} probabilities that add up to one, or 'free', 'stationary' or 'uniform'")
     return torch.tensor(initial)
-
-
-def _by_column(name: str, value: float | list[float], dim: int) -> Tensor:
-    if isinstance(value, list) and len(value) != dim:
-        raise ValueError(f"{name} has {len(value)} numbers and there are {dim} columns; give one number, or one a column")
-    return torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(dim).clone()
