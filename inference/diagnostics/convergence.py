@@ -41,6 +41,12 @@ def convergence(draws: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(COLUMNS, np.concatenate([np.empty((len(COLUMNS), 0)), *found], 1), strict=True))
 
 
+def normal_scores(draws: np.ndarray) -> np.ndarray:
+    """`draws` (chain, draw, parameter), each replaced by the quantile of a normal distribution at its rank among all of its parameter."""
+    flat = np.ascontiguousarray(np.moveaxis(draws, 2, 0).reshape(draws.shape[2], -1))
+    return np.moveaxis(_scores(flat)[0].reshape(-1, *draws.shape[:2]), 0, 2)
+
+
 def _columns(draws: np.ndarray) -> np.ndarray:
     """(column, parameter), of draws (parameter, chain, draw)."""
     count, chains, length = draws.shape
