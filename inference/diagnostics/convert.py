@@ -60,8 +60,8 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
 def labelled(posterior: "Posterior", draws: Mapping[str, torch.Tensor] | None = None) -> tuple[list[str], torch.Tensor]:
     """Every number that the posterior has draws of: its label, and (chain, draw, number).
 
-    Sites that others restate are left out, and entries that can take one value only. Of other `draws` than the aligned ones of
-    all sites, if these are given.
+    Sites that others restate are left out, and entries that can take one value only. draws: of sites (chain, draw, *site); by
+    default the aligned ones of all.
     """
     dims, coords = named(posterior)
     known = posterior.how.get("fixed", {})
