@@ -24,8 +24,8 @@ def agreement(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     if rhat > APART:
         found = modes(posterior, table)
         text = f"{rhat:.3f} for {worst} (at most {RHAT}): the chains disagree."
-        advice = "Run a longer warmup; if it stays, the posterior has several modes or the model too many components."
-        yield Finding("R-hat", "failure", text, "Run a longer warmup; if it stays, they sit in the modes told next." if found else advice)
+        why = "they sit in the modes told next" if found else "the posterior has several modes or the model too many components"
+        yield Finding("R-hat", "failure", text, f"Run a longer warmup; if it stays, {why}.")
     elif rhat > RHAT:
         text = f"{rhat:.3f} for {worst} (at most {RHAT}): the chains have not quite mixed."
         yield Finding("R-hat", "warning", text, "Ask for more draws.")

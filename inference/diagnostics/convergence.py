@@ -1,8 +1,8 @@
 """R-hat, effective draws and quantiles of many parameters at once: ArviZ's numbers, to rounding.
 
-ArviZ's own take three times as long (64 chains of 1000 draws), nearly all of it in ranking a parameter's draws three times and
-transforming each chain forward and back four times. Here draws are ranked twice, quantiles of the normal distribution are looked up
-by rank, and autocovariances are summed over chains before they are transformed back.
+ArviZ's own take a parameter at a time, and nearly all of their time goes in ranking its draws three times and transforming each chain
+forward and back four times. Here draws are ranked twice, normal scores are looked up by rank, and the chains' spectra are summed
+before they are transformed back.
 """
 
 from concurrent.futures import ThreadPoolExecutor
