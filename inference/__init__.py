@@ -7,7 +7,22 @@ from .pair import Pair
 from .posterior import Posterior
 from .storage import load
 from .svi import svi
-from .symmetry import Permutation
+from .symmetry import Permutation, Rotation, Sign
 from .table import Table, as_table
 
-__all__ = ["Finding", "Pair", "Permutation", "Posterior", "Report", "Table", "as_table", "checks", "diagnose", "load", "mcmc", "svi"]
+__all__ = [
+    "Finding",
+    "Pair",
+    "Permutation",
+    "Posterior",
+    "Report",
+    "Rotation",
+    "Sign",
+    "Table",
+    "as_table",
+    "checks",
+    "diagnose",
+    "load",
+    "mcmc",
+    "svi",
+]

@@ -1,7 +1,7 @@
 """Posterior: what every method returns, and what users do with it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Posterior:
     @property
     def name(self) -> str:
         """The pair's class and the method."""
-        return f"{type(self.pair).__name__} by {self.how['method']}"
+        return f"{type(self.pair).__name__} by {self.how.get('method', 'hand')}"
 
     @property
     def sites(self) -> list[str]:
@@ -111,6 +111,17 @@ class Posterior:
         Raises: FileExistsError where there is one and not `overwrite`; OSError where it cannot be written.
         """
         return storage.save(self, Path(folder), overwrite)
+
+    def keep(self, chains: Sequence[int]) -> "Posterior":
+        """The draws and statistics of some of the chains. Raises LookupError for one that is not there, ValueError for none."""
+        if not len(chains):
+            raise ValueError("keep at least one chain")
+        strange = [chain for chain in chains if chain not in range(self.shape[0])]
+        if strange:
+            raise LookupError(f"no chain {strange[0]}; there are chains 0 to {self.shape[0] - 1}")
+        by_chain = {n: s[list(chains)] if tuple(s.shape[:2]) == self.shape else s for n, s in self.stats.items()}
+        draws = {n: d[list(chains)] for n, d in self.draws.items()}
+        return replace(self, draws=draws, stats=by_chain, how={**self.how, "kept": list(map(int, chains))})
 
     def mean(self, site: str) -> np.ndarray:
         """The posterior mean of a site, over aligned draws. Raises LookupError for an unknown site."""

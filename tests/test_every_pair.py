@@ -168,11 +168,13 @@ def test_declared_symmetries_change_nothing(subject):
     flat, (position,) = _positions(program, 1)
     values = flat.constrain(position)
     before = program.log_joint(values, x)
+    draws = {n: v.expand(1, 20, *v.shape) for n, v in values.items()}
     for symmetry in pair.symmetries:
-        count = values[symmetry.order].shape[symmetry.axes[symmetry.order]]
-        rolled = {n: v.roll(1, symmetry.axes[n]) if n in symmetry.axes else v for n, v in values.items()}
-        assert count == 1 or not torch.equal(rolled[symmetry.order], values[symmetry.order])
-        torch.testing.assert_close(program.log_joint(rolled, x), before, rtol=1e-10, atol=1e-10)
+        moved = symmetry.apply(draws, symmetry.random(draws))
+        assert set(symmetry.axes) & set(values)
+        assert symmetry.size(draws) == 1 or any(not torch.equal(moved[n], draws[n]) for n in draws)
+        for i in range(20):
+            torch.testing.assert_close(program.log_joint({n: v[0, i] for n, v in moved.items()}, x), before, rtol=1e-10, atol=1e-10)
 
 
 def test_elbo_is_below_the_evidence(subject):

@@ -177,7 +177,7 @@ def test_good_chains_are_believed():
 def test_the_table_holds_every_parameter_and_says_how_well_it_is_known():
     posterior = chains()
     table = diagnose(posterior).table
-    assert list(table.columns) == ["mean", "sd", "q5", "q95", "mcse_mean", "ess_bulk", "ess_tail", "rhat"]
+    assert list(table.columns) == ["mean", "sd", "q5", "q95", "mcse_mean", "ess_bulk", "ess_tail", "rhat", "ess_bulk_raw", "rhat_raw"]
     assert table.index.name == "parameter"
     assert list(table.index[:4]) == ["weights[0]", "weights[1]", "locs[0, eruptions]", "locs[0, waiting]"]
     assert not any(name.startswith("precision_trils") for name in table.index)

@@ -7,12 +7,13 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 
+from .agreement import agreement
 from .findings import Finding, not_finite, stuck
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-RHAT, APART, EFFECTIVE, ENERGY, DEPTH = 1.01, 1.05, 100, 0.3, 10
+EFFECTIVE, ENERGY, DEPTH = 100, 0.3, 10
 
 
 def chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
@@ -30,30 +31,21 @@ def chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
             "Ask for draws=1000.",
         )
         return
-    yield from _convergence(count, table)
+    still = stuck(table)
+    if still:
+        yield still
+    if count < 4:
+        text = f"{count} chain{'s' * (count > 1)} can hide that others would settle elsewhere."
+        yield Finding("chains", "warning", text, "Run at least 4.")
+    if table["rhat"].notna().any():
+        yield from agreement(posterior, table)
+    yield from _effective(count, table)
     yield from _trajectories(posterior)
     yield from _course(posterior)
 
 
-def _convergence(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
-    still = stuck(table)
-    if still:
-        yield still
-    if chains < 4:
-        text = f"{chains} chain{'s' * (chains > 1)} can hide that others would settle elsewhere."
-        yield Finding("chains", "warning", text, "Run at least 4.")
-    worst = table["rhat"].idxmax() if table["rhat"].notna().any() else None
-    if worst is not None and table["rhat"][worst] > APART:
-        text = f"{table['rhat'][worst]:.3f} for {worst} (at most {RHAT}): the chains disagree."
-        advice = "Run a longer warmup; if it stays, the posterior has several modes or the model too many components."
-        yield Finding("R-hat", "failure", text, advice)
-    elif worst is not None and table["rhat"][worst] > RHAT:
-        text = f"{table['rhat'][worst]:.3f} for {worst} (at most {RHAT}): the chains have not quite mixed."
-        yield Finding("R-hat", "warning", text, "Ask for more draws.")
-    elif worst is not None:
-        yield Finding("R-hat", "good", f"at most {table['rhat'][worst]:.3f}: the chains agree.")
-    least = table[["ess_bulk", "ess_tail"]].min(axis=1)
-    needed = EFFECTIVE * chains
+def _effective(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
+    least, needed = table[["ess_bulk", "ess_tail"]].min(axis=1), EFFECTIVE * chains
     if least.notna().any() and least.min() < needed:
         text = f"{least.min():.0f} for {least.idxmin()} (at least {needed})."
         yield Finding("effective draws", "failure", text, f"Ask for about {np.ceil(needed / max(least.min(), 1)):.0f} times the draws.")
@@ -63,7 +55,11 @@ def _convergence(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
 
 def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
     stats, total = posterior.stats, int(np.prod(posterior.shape))
-    if "diverging" in stats:
+    stats = {name: stat for name, stat in stats.items() if tuple(stat.shape) == posterior.shape}
+    if "diverging" not in stats:
+        text = "divergences and energies were not looked at: there are no statistics of the trajectories."
+        yield Finding("trajectories", "note", text)
+    else:
         count = int(stats["diverging"].sum())
         if count:
             text = f"{count} of {total} transitions: a region of the posterior is too curved for the step size."
@@ -72,7 +68,8 @@ def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
             )
         else:
             yield Finding("divergences", "good", "none.")
-    if "energy" in stats:
+    # The energies of transitions far apart say nothing of how far one transition goes.
+    if "energy" in stats and posterior.how.get("settings", {}).get("thin", 1) == 1:
         with np.errstate(all="ignore"):  # a constant energy belongs to chains that stand still, which is told above
             lowest = float(np.min(arviz_stats.bfmi(stats["energy"].double().cpu().numpy())))
         if lowest < ENERGY:

@@ -1,5 +1,6 @@
 """A posterior as ArviZ reads it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import arviz_base
@@ -52,25 +53,27 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
     for site, draws in posterior.draws.items():
         names = list(declared.get(site, ()))
         dims[site] = names if len(names) == draws.dim() - 2 else [f"{site}_dim_{i}" for i in range(draws.dim() - 2)]
-    return dims, posterior.pair.coords(posterior.how["columns"])
+    columns = posterior.how.get("columns")
+    return dims, {} if columns is None else posterior.pair.coords(columns)
 
 
-def labelled(posterior: "Posterior") -> tuple[list[str], torch.Tensor]:
+def labelled(posterior: "Posterior", draws: Mapping[str, torch.Tensor] | None = None) -> tuple[list[str], torch.Tensor]:
     """Every number that the posterior has draws of: its label, and (chain, draw, number).
 
-    Sites that others restate are left out, and entries that can take one value only.
+    Sites that others restate are left out, and entries that can take one value only. draws: of sites (chain, draw, *site); by
+    default the aligned ones of all.
     """
     dims, coords = named(posterior)
     known = posterior.how.get("fixed", {})
     labels, columns = [], []
-    for site, draws in posterior.aligned.items():
+    for site, values in (posterior.aligned if draws is None else draws).items():
         if site in posterior.pair.restated:
             continue
-        flat = draws.reshape(*draws.shape[:2], -1)
+        flat = values.reshape(*values.shape[:2], -1)
         free = [i for i in range(flat.shape[2]) if i not in known.get(site, ())]
         for i in free:
-            index = np.unravel_index(i, draws.shape[2:])
+            index = np.unravel_index(i, values.shape[2:])
             places = [str(coords[d][i]) if d in coords else str(i) for d, i in zip(dims[site], index, strict=True)]
             labels.append(f"{site}[{', '.join(places)}]" if places else site)
         columns.append(flat[..., free].double().cpu())
-    return labels, torch.cat(columns, -1)
+    return labels, torch.cat(columns, -1) if columns else torch.empty(*posterior.shape, 0, dtype=torch.double)

@@ -33,14 +33,16 @@ class Report:
         """What was run, in a line."""
         chains, draws = self.posterior.shape
         size = f"{chains} chain{'s' * (chains > 1)} x {draws} draw{'s' * (draws > 1)}"
-        return f"{self.posterior.name}: {self.posterior.how['rows']} rows, {size}, {self.posterior.how['seconds']:.1f} s"
+        how = self.posterior.how
+        rows = f"{how['rows']} rows, " if "rows" in how else ""
+        return f"{self.posterior.name}: {rows}{size}" + (f", {how['seconds']:.1f} s" if "seconds" in how else "")
 
     @property
     def verdict(self) -> str:
         """The answer, in a line."""
         if not self.ok:
             return "Do not believe it yet: " + ", ".join(f.name for f in self.findings if f.severity == "failure") + "."
-        if self.posterior.how["method"] == "map":
+        if self.posterior.how.get("method") == "map":
             return "A point to start from: it has no uncertainty to believe."
         doubts = ", ".join(f.name for f in self.findings if f.severity == "warning")
         return f"Believe it, with care: {doubts}." if doubts else "Believe it: nothing was found against it."
@@ -65,5 +67,5 @@ def diagnose(posterior: "Posterior") -> Report:
     """Whether to believe a posterior of any method: R-hat, effective draws, divergences and energy for MCMC; for variational
     inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first."""
     table = summarise(posterior)
-    look = {"map": point, "svi": variational}.get(posterior.how["method"], chains)
+    look = {"map": point, "svi": variational}.get(posterior.how.get("method"), chains)
     return Report(posterior, table, list(look(posterior, table)))

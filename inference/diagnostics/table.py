@@ -1,49 +1,67 @@
 """The table of a report: every parameter, and how well it is known."""
 
-import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import arviz_stats
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
+from .convergence import convergence
 from .convert import labelled
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
+SPREAD = ["mean", "sd", "q5", "q95"]
+FEWEST = 4
+
 
 def summarise(posterior: "Posterior") -> pd.DataFrame:
     """One row a parameter: mean, sd, 5% and 95% quantiles; Monte Carlo error, and for MCMC effective draws and R-hat.
 
-    R-hat and ESS are ArviZ's rank-normalised ones (Vehtari et al. 2021, "Rank-normalization, folding, and localization: an
-    improved R-hat", Bayesian Analysis 16), on draws whose declared symmetries are undone. What cannot be computed is `NaN`.
+    All are of draws whose declared symmetries are undone; where there are such, `ess_bulk_raw` and `rhat_raw` are of the draws as
+    they came. R-hat and ESS are ArviZ's rank-normalised ones. What cannot be computed is `NaN`.
     """
-    labels, draws = labelled(posterior)
-    array = draws.numpy()
-    # Draws that are constant, few or not finite are told by the findings; here they only leave NaN.
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        table = _spread(array, labels)
-        if array.shape[0] * array.shape[1] == 1:
-            return table[["mean"]]
-        if posterior.how["method"] == "svi":
-            return table.assign(mcse_mean=table["sd"] / (array.shape[0] * array.shape[1]) ** 0.5)
-        return table if array.shape[1] < 4 else table.assign(**_convergence(array))
+    chains, draws = posterior.shape
+    table = _table(posterior, posterior.aligned)
+    if chains * draws == 1:
+        return table[["mean"]]
+    if posterior.how.get("method") == "svi":
+        return table[SPREAD].assign(mcse_mean=table["sd"] / (chains * draws) ** 0.5)
+    if draws < FEWEST:
+        return table[SPREAD]
+    return table.assign(**_as_they_came(posterior, table)) if posterior.pair.symmetries else table
 
 
-def _spread(array: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    flat = array.reshape(-1, array.shape[2])
-    q5, q95 = np.quantile(flat, [0.05, 0.95], axis=0)
-    columns = {"mean": flat.mean(0), "sd": flat.std(0, ddof=1), "q5": q5, "q95": q95}
-    return pd.DataFrame(columns, index=pd.Index(labels, name="parameter"))
+def invariants(posterior: "Posterior") -> pd.DataFrame:
+    """The table of quantities that no declared symmetry changes, whatever the labels, signs or axes of the draws.
+
+    They are the log density of the draws (`lp`); the sorted entries of what a permutation acts on, the sizes of what may flip its
+    sign, the lengths of what may be rotated. Chains that agree in these and not in the parameters differ in how draws were aligned.
+    """
+    parts = []
+    if "lp" in posterior.stats and tuple(posterior.stats["lp"].shape) == posterior.shape:
+        parts.append(_summary(posterior.stats["lp"][..., None], ["lp"]))
+    acted = [name for symmetry in posterior.pair.symmetries for name in symmetry.axes]
+    for symmetry in posterior.pair.symmetries:
+        # What two symmetries act on is left out: what one leaves as it is may change by the other.
+        found = {n: v for n, v in symmetry.invariants(posterior.draws).items() if acted.count(n) == 1}
+        if found:
+            parts.append(_table(posterior, found).rename(index=lambda label, s=symmetry: f"{s.leaves} {label}"))
+    return pd.concat(parts) if parts else _summary(np.empty((*posterior.shape, 0)), [])
 
 
-def _convergence(array: np.ndarray) -> dict[str, np.ndarray]:
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    return {
-        "mcse_mean": arviz_stats.mcse(array, method="mean", **axes),
-        "ess_bulk": arviz_stats.ess(array, method="bulk", **axes),
-        "ess_tail": arviz_stats.ess(array, method="tail", prob=(0.05, 0.95), **axes),
-        "rhat": arviz_stats.rhat(array, **axes),
-    }
+def _as_they_came(posterior: "Posterior", table: pd.DataFrame) -> dict[str, pd.Series]:
+    moved = {n: d for n, d in posterior.draws.items() if not (d == posterior.aligned[n]).all()}
+    raw = _table(posterior, moved) if moved else table
+    return {f"{name}_raw": raw[name].reindex(table.index).fillna(table[name]) for name in ("ess_bulk", "rhat")}
+
+
+def _table(posterior: "Posterior", draws: Mapping[str, Tensor]) -> pd.DataFrame:
+    labels, numbers = labelled(posterior, draws)
+    return _summary(numbers, labels)
+
+
+def _summary(numbers: Tensor | np.ndarray, labels: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(convergence(np.asarray(numbers)), index=pd.Index(labels, name="parameter"))

@@ -1,0 +1,71 @@
+"""Modes: places that chains settled in and do not leave, and the weight that each deserves."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse.csgraph import connected_components
+
+from .bridge import log_masses
+from .convergence import convergence, normal_scores
+from .convert import labelled
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+LOOKED_AT = 50
+
+
+class Modes(NamedTuple):
+    """chains: those in each mode, the modes of most weight first. apart: the parameter that tells most modes apart.
+
+    log_weights: of the modes' posterior masses, which sum to one, and errors, the standard error of each before they were made to
+    sum to one; both empty where `unknown` says why.
+    """
+
+    chains: list[list[int]]
+    apart: str
+    log_weights: list[float]
+    errors: list[float]
+    unknown: str = ""
+
+
+def modes(posterior: "Posterior", table: pd.DataFrame) -> Modes | None:
+    """The modes that the chains of a posterior sit in, or None where they form one group; `table` is that of `summarise`.
+
+    Two chains are apart where, in some parameter or its ranks among all draws, their means differ by more than the sum of their
+    standard deviations (a mixture of two equal normals has two modes from there on) and four standard errors. A mode is a group of
+    chains of which none is apart from all others; chains that go to and fro join groups to one. The parameters looked at are the
+    50 of largest R-hat.
+    """
+    labels, numbers = labelled(posterior)
+    # R-hat is NaN where all chains stand still at one place, which tells none apart.
+    worst = np.argsort(-table["rhat"].fillna(0.0).to_numpy(), kind="stable")[:LOOKED_AT]
+    separate, where = _separate(numbers.numpy()[:, :, worst])
+    count, group = connected_components(~separate, directed=False)
+    if count == 1:
+        return None
+    found = [np.flatnonzero(group == g).tolist() for g in range(count)]
+    across = group[:, None] != group[None, :]
+    apart = labels[worst[np.bincount(where[across]).argmax()]]
+    weights = log_masses(posterior, found)
+    if isinstance(weights, str):
+        return Modes(sorted(found, key=len, reverse=True), apart, [], [], weights)
+    order = np.argsort([-w for w, _ in weights], kind="stable")
+    total = np.logaddexp.reduce([w for w, _ in weights])
+    return Modes([found[i] for i in order], apart, [float(weights[i][0] - total) for i in order], [weights[i][1] for i in order])
+
+
+def _separate(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(chain, chain) whether two chains of `numbers` (chain, draw, parameter) are apart, and in which parameter most."""
+    chains, draws, looked_at = numbers.shape
+    # Ranks see what is apart in a parameter of long tails, and the numbers themselves how far apart.
+    numbers = np.concatenate([numbers, normal_scores(numbers)], 2)
+    count = 2 * looked_at
+    each = convergence(np.moveaxis(numbers, 0, 1).reshape(1, draws, chains * count))
+    mean, sd, error = (np.nan_to_num(each[name]).reshape(chains, count) for name in ("mean", "sd", "mcse_mean"))
+    between = abs(mean[:, None] - mean[None, :])
+    overlap = sd[:, None] + sd[None, :] + 4 * np.hypot(error[:, None], error[None, :])
+    with np.errstate(all="ignore"):
+        ratio = np.nan_to_num(between / overlap)
+    return ratio.max(2) > 1, ratio.argmax(2) % looked_at

@@ -1,0 +1,8 @@
+"""Symmetries that a pair declares: transformations of its parameters that change nothing about the data."""
+
+from .group import Symmetry
+from .permutation import Permutation
+from .rotation import Rotation
+from .sign import Sign
+
+__all__ = ["Permutation", "Rotation", "Sign", "Symmetry"]

@@ -1,0 +1,60 @@
+"""Components that may be numbered in any order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from .group import Symmetry
+
+
+@dataclass(frozen=True)
+class Permutation(Symmetry):
+    """The components may be numbered in any order.
+
+    axes: the sites that are indexed by component -> the axis that counts them, or two: a transition matrix has (0, 1).
+    order: the site whose first entry numbers the components, ascending, so that every fit tells them in the same order.
+
+    An element holds, for each component of the result, the number of the component that it was.
+    """
+
+    order: str
+    leaves: ClassVar[str] = "sorted"
+    seen_as: ClassVar[str] = "label switching"
+
+    def act(self, x: Tensor, element: Tensor) -> Tensor:
+        return x.gather(-2, element[..., None].expand(x.shape))
+
+    def match(self, features: Tensor, pivot: Tensor) -> Tensor:
+        # Squared distances, but for what is the same in all assignments of a draw.
+        cost = (features.square().sum(-1, keepdim=True) - 2 * features @ pivot.mT).mT.contiguous()
+        order = cost.argmin(-1)
+        # Where every pivot component has a different nearest one, that assignment is optimal; the others are solved for.
+        clash = (order.sort(-1).values != torch.arange(order.shape[-1], device=order.device)).any(-1)
+        if clash.any():
+            solved = np.stack([linear_sum_assignment(matrix)[1] for matrix in cost[clash].cpu().numpy()])
+            order[clash] = torch.as_tensor(solved, device=order.device)
+        return order
+
+    def orient(self, draws: Mapping[str, Tensor]) -> Tensor:
+        axes = self.present(draws)
+        site = self.order if self.order in axes else next(iter(axes))
+        mean = draws[site].double().mean((0, 1)).movedim(axes[site][0], 0)
+        return mean.reshape(len(mean), -1)[:, 0].argsort()[None, None]
+
+    def random(self, draws: Mapping[str, Tensor]) -> Tensor:
+        first = next(iter(draws.values()))
+        return torch.rand(*first.shape[:2], self.size(draws), device=first.device).argsort(-1)
+
+    def invariant(self, x: Tensor) -> Tensor:
+        return x.sort(2).values
+
+    def columns(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        x = x.double()
+        ahead = x.movedim(2 + axes[0], 2) if len(axes) == 1 else x.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
+        # A constant added to all components tells none apart, and would drown what does.
+        return (ahead - ahead.mean((0, 1, 2)))[..., None]
