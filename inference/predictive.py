@@ -128,9 +128,7 @@ def replicate(posterior: "Posterior", function: Callable[[Tensor], Any], draws: 
     """
     program, _ = program_for(posterior, rows_of(posterior))
     if len(program.observed) != 1:
-        raise TypeError(
-            f"{posterior.name}: its rows have several observed sites ({', '.join(program.observed)}), which are not drawn together"
-        )
+        raise TypeError(f"{posterior.name}: its rows have several observed sites, which are not drawn together: {program.observed}")
     total, site = math.prod(posterior.shape), program.observed[0]
 
     def one_row(values: Values, row: Tensor, new: bool) -> Tensor:
@@ -143,11 +141,8 @@ def replicate(posterior: "Posterior", function: Callable[[Tensor], Any], draws: 
         return function(torch.where(seen, new, torch.nan))
 
     with seeded(seed, posterior.device):
-        chosen = (
-            torch.randint(total, (draws,), device=posterior.device)
-            if draws > total
-            else torch.randperm(total, device=posterior.device)[:draws]
-        )
+        shuffled = torch.randperm(total, device=posterior.device)
+        chosen = shuffled[torch.arange(draws, device=posterior.device) % total]
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
         any_draw = {name: value[0] for name, value in values.items()}
         data = batched(lambda row, values: one_row(values, row, False), program.missing)(program.x, any_draw)

@@ -43,9 +43,8 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
     cross-validation based model comparison", on differences below 4.
     """
     if len(posteriors) < 2:
-        raise ValueError(
-            f"{len(posteriors)} posterior{'s' * (len(posteriors) != 1)} cannot be compared; give two or more, as {{name: posterior}}"
-        )
+        count = len(posteriors)
+        raise ValueError(f"{count} posterior{'s' * (count != 1)} cannot be compared; give two or more, as {{name: posterior}}")
     refuse_other_rows(posteriors)
     found = {name: loo(posterior) for name, posterior in posteriors.items()}
     rows = np.stack([elpd.elpd_i.values for elpd in found.values()])

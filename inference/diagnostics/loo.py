@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from ..predictive import log_likelihood_by_rows, rows_of
 from .convert import labelled
 from .findings import CHEAP, Finding
-from .khat import log_ratios, trusted_up_to
+from .khat import khat, log_ratios, trusted_up_to
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -78,15 +78,17 @@ def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("left out", "note", "not looked at: rows times draws are many.", "Call posterior.loo().")
         return
     found = loo(posterior)
-    bad = np.flatnonzero(~(found.pareto_k.values <= found.good_k))
+    limit, count = found.good_k, len(posterior.table)
+    bad = np.flatnonzero(~(found.pareto_k.values <= limit))
     if not len(bad):
-        yield Finding(
-            "left out", "good", f"elpd {found.elpd:.1f} +- {found.se:.1f} by leaving rows out, every k-hat at most {found.good_k:.2f}."
-        )
+        elpd = f"elpd {found.elpd:.1f} +- {found.se:.1f} by leaving rows out"
+        yield Finding("left out", "good", f"{elpd}, every k-hat at most {limit:.2f}.")
         return
     worst = bad[np.argsort(-found.pareto_k.values[bad])][:SHOWN]
-    rows = ", ".join(posterior.table.row(int(i)).removeprefix("row ") for i in worst) + (", ..." if len(bad) > SHOWN else "")
-    text = (
-        f"k-hat is above {found.good_k:.2f} for {len(bad)} of {len(posterior.table)} rows ({rows}): without them the posterior is another."
-    )
-    yield Finding("left out", "warning", text, "Look at these rows; a distribution with heavier tails is moved less by single rows.")
+    rows = ", ".join(posterior.table.row(int(i)).removeprefix("row ") for i in worst) + ", ..." * (len(bad) > SHOWN)
+    text = f"k-hat is above {limit:.2f} for {len(bad)} of {count} rows ({rows})"
+    if found.approx_posterior and khat(posterior) > 0.5:
+        yield Finding("left out", "note", f"{text}, to which the guide's own adds.", "Judge rows by mcmc, or posterior.resampled().")
+    else:
+        advice = "Look at these rows; a distribution with heavier tails is moved less by single rows."
+        yield Finding("left out", "warning", f"{text}: without them the posterior is another.", advice)
