@@ -53,6 +53,7 @@ def test_a_guide_that_is_off_is_made_good():
     assert posterior.resampled().loo().elpd == pytest.approx(float(truth.sum()), abs=0.2)
 
 
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter:UserWarning")
 def test_it_is_arvizs():
     posterior = by_chains(PAIR, with_outlier(), draws=200)
     found, theirs = posterior.loo(), arviz_stats.loo(posterior.to_arviz(), pointwise=True)

@@ -141,8 +141,8 @@ def _print_table(frame: Any) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in frame.iterrows():
         table.add_row(str(label), *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
-    # As wide as it must be: a pipe or a narrow terminal does not cut numbers off.
-    Console(width=max(Console().width, Console().measure(table).maximum)).print(table)
+    # As wide as it must be: neither a pipe nor a narrow terminal cuts numbers off.
+    Console(width=10_000).print(table)
 
 
 def _rows(data: str) -> Any:

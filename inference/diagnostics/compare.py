@@ -1,6 +1,7 @@
 """Posteriors of the same rows side by side: which predicts best, by how much, and whether each is itself believed."""
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -51,7 +52,10 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
     # Only differences between posteriors count; densities of themselves may be too small to be held.
     level = rows.max(0)
     shifted = {name: replace(elpd, elpd_i=elpd.elpd_i - level) for name, elpd in found.items()}
-    weighed = arviz_stats.compare(shifted, method="stacking", **EXACT)
+    with warnings.catch_warnings():
+        # ArviZ 0.8 asks of pandas what its next version will no longer have.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        weighed = arviz_stats.compare(shifted, method="stacking", **EXACT)
     table = pd.DataFrame(
         {
             "elpd": {name: elpd.elpd for name, elpd in found.items()},
