@@ -65,7 +65,7 @@ def test_the_number_of_components_is_found():
     fits = {}
     for components in (1, 2, 3):
         pair = zoo.create("gmm", x, components=components, covariance="diag")
-        fits[f"K={components}"] = inference.svi(pair, x, steps=50, draws=400, progress=False, compile=False, device="cpu")
+        fits[f"K={components}"] = inference.svi(pair, x, steps=10, draws=400, progress=False, compile=False, device="cpu")
     table = compare(fits)
     assert table.index[-1] == "K=1"
     assert table["behind"]["K=1"] > 4 * table["se_behind"]["K=1"]

@@ -114,6 +114,15 @@ def test_a_guides_own_tail_is_not_blamed_on_rows():
     assert finding(exact).severity == "warning"
 
 
+def test_a_chain_that_stands_still_is_no_crash():
+    posterior = by_chains(PAIR, rows())
+    posterior.draws["loc"][2] = 3.0
+    found = posterior.loo()
+    assert found.warning
+    assert np.isfinite(found.elpd_i).all()
+    assert diagnose(posterior).verdict.startswith("Do not believe it yet: R-hat")
+
+
 def test_many_rows_are_not_looked_at_unasked(monkeypatch):
     monkeypatch.setattr(inference.diagnostics.loo, "CHEAP", 1000)
     found = finding(by_chains(PAIR, rows()))

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from arviz_stats.base import array_stats
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-GROUP = 10
+GROUP, FLAT = 10, 1e-3
 
 
 def log_ratios(posterior: "Posterior") -> np.ndarray:
@@ -23,18 +23,32 @@ def log_ratios(posterior: "Posterior") -> np.ndarray:
     return (posterior.stats["lp"].double() - posterior.stats["log_q"].double()).flatten().cpu().numpy()
 
 
-def pareto_k(ratios: np.ndarray) -> np.ndarray:
-    """(...) the shape of the tail of importance ratios, from their logarithms (draw, ...): one for each row, say.
+def smoothed(ratios: np.ndarray, efficiency: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Pareto smoothed log weights (draw, ...), which sum to one, and k-hat (...), from the logarithms of importance ratios.
 
-    `NaN` where a ratio is not finite, minus infinity where all are equal: their tail has no shape.
+    k-hat is the shape of their tail: `NaN` where a ratio is not finite, minus infinity where all are equal, so that there is no
+    tail, and infinity where the largest is that of so many draws that they are all of the tail (a chain that stands still).
+
+    Arguments:
+        ratios: (draw, ...), one set of draws for each row, say. efficiency: how many independent draws a draw is worth.
+
+    Source: Vehtari, Simpson, Gelman, Yao & Gabry 2024, "Pareto smoothed importance sampling", JMLR 25.
     """
-    finite, constant = np.isfinite(ratios).all(0), np.ptp(np.where(np.isfinite(ratios), ratios, 0.0), axis=0) < 1e-3
-    usable = finite & ~constant
-    k = np.where(finite, -np.inf, np.nan)
+    count = len(ratios)
+    finite = np.isfinite(ratios).all(0)
+    known = np.where(finite, ratios, 0.0)
+    largest = known.max(0)
+    tail = int(min(count / 5, 3 * (count / efficiency) ** 0.5))
+    flat, clumped = largest - known.min(0) < FLAT, (known == largest).sum(0) >= tail
+    k = np.where(finite, np.where(flat, -np.inf, np.where(clumped, np.inf, 0.0)), np.nan)
+    weights, usable = np.where(finite, log_softmax(known, axis=0), np.nan), finite & ~flat & ~clumped
     if usable.any():
         # ArviZ takes what importance sampling divides by, as leave-one-out does, and turns its sign.
-        _, k[usable] = array_stats.psislw(-ratios[:, usable], axis=0)
-    return k
+        with np.errstate(all="ignore"):
+            found, k[usable] = array_stats.psislw(-ratios[:, usable], r_eff=efficiency, axis=0)
+        # A tail in which many draws are the same may have no fit: then it stays as it is.
+        weights[:, usable] = np.where(np.isfinite(found).all(-1), np.moveaxis(found, -1, 0), weights[:, usable])
+    return weights, k
 
 
 def khat(posterior: "Posterior") -> float:
@@ -44,7 +58,7 @@ def khat(posterior: "Posterior") -> float:
 
     Source: Yao, Vehtari, Simpson & Gelman 2018, "Yes, but did it work?: Evaluating variational inference", ICML.
     """
-    return float(pareto_k(log_ratios(posterior)[:, None])[0])
+    return float(smoothed(log_ratios(posterior)[:, None])[1][0])
 
 
 def gap(posterior: "Posterior") -> float:

@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from ..predictive import log_likelihood_by_rows, rows_of
 from .convert import labelled
 from .findings import CHEAP, Finding
-from .khat import khat, log_ratios, trusted_up_to
+from .khat import khat, log_ratios, smoothed, trusted_up_to
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -34,13 +34,14 @@ def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
     efficiency = relative_efficiency(posterior)
     parts = [_left_out(logs, ratios, efficiency) for logs in log_likelihood_by_rows(posterior, table)]
     elpd_i, p_i, k = (np.concatenate(part) for part in zip(*parts, strict=True))
+    elpd, se, p, _ = array_stats.loo_summary(elpd_i, p_i)
     index = table.index if table.index.nlevels == 1 else table.index.map(str)
     by_row = partial(xr.DataArray, dims="row", coords={"row": index})
     limit = trusted_up_to(count)
     return ELPD(
-        elpd=float(elpd_i.sum()),
-        se=float((len(elpd_i) * elpd_i.var()) ** 0.5),
-        p=float(p_i.sum()),
+        elpd=float(elpd),
+        se=float(se),
+        p=float(p),
         n_samples=count,
         n_data_points=len(elpd_i),
         scale="log",
@@ -54,8 +55,8 @@ def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
 
 def _left_out(logs: np.ndarray, ratios: np.ndarray | float, efficiency: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(row,) log density given the other rows, effective parameters and k-hat, from log p(row | draw) (draw, row)."""
-    weights, k = array_stats.psislw(logs - ratios, r_eff=efficiency, axis=0)
-    elpd = logsumexp(weights + logs.T, axis=1)
+    weights, k = smoothed(ratios - logs, efficiency)
+    elpd = logsumexp(weights + logs, axis=0)
     return elpd, logsumexp(logs, axis=0) - np.log(len(logs)) - elpd, k
 
 

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from arviz_stats.base import array_stats
 
 from ..run import at_least
-from .khat import khat, log_ratios, trusted_up_to
+from .khat import log_ratios, smoothed, trusted_up_to
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -18,13 +17,14 @@ def resampled(posterior: "Posterior", draws: int | None = None, seed: int = 0) -
     """See `Posterior.resampled`."""
     at_least(1, draws=draws)
     at_least(0, seed=seed)
-    ratios, k, limit = log_ratios(posterior), khat(posterior), trusted_up_to(posterior.shape[1])
+    logs, k = (part[..., 0] for part in smoothed(log_ratios(posterior)[:, None]))
+    limit = trusted_up_to(posterior.shape[1])
     if not k <= limit:
         raise ValueError(
             f"{posterior.name}: k-hat is {k:.2f} (at most {limit:.2f}), so its draws cannot be reweighed into the posterior; "
             "use mcmc(start=...) with this posterior, or a richer guide"
         )
-    weights = np.exp(array_stats.psislw(-ratios)[0]) if np.isfinite(k) else np.full(len(ratios), 1 / len(ratios))
+    weights = np.exp(logs)
     chosen = torch.as_tensor(systematic(weights, draws or len(weights), seed), device=posterior.device)
     by_draw = {name: value for name, value in posterior.stats.items() if tuple(value.shape) == posterior.shape and name != "log_q"}
     by_step = {name: value for name, value in posterior.stats.items() if value.dim() == 1}
