@@ -214,6 +214,18 @@ def test_a_picture_of_the_least_likely():
     assert plt.get_fignums() == []
 
 
+def test_a_picture_of_few_leaves_the_rest_empty():
+    figure = by_chains(PAIR, rows()).check(draws=50).picture()
+    assert [axes.axison for axes in figure.axes] == [True] * 7 + [False]
+
+
+def test_a_quantity_that_is_no_number_is_not_judged():
+    checks = by_chains(PAIR, rows()).check({"log": lambda x: x.log().sum(), "mean": lambda x: x.mean()}, draws=100)
+    assert checks.table.loc["log", ["mean", "sd", "p", "p_all"]].isna().all()
+    assert checks.table.loc["mean"].notna().all()
+    assert checks.unlikely.empty
+
+
 def conflicting() -> Posterior:
     """Ten numbers about 1, and a prior as sure that they lie about 6."""
     pair, x = Location(center=6.0, width=0.3), rows(10)
@@ -262,6 +274,26 @@ def test_prior_and_rows_make_the_joint_density():
     assert set(prior) == {"weights", "locs", "precision_trils"}
     total = sum(prior.values()) + posterior.log_likelihood(posterior.table).sum(-1)
     np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-10)
+
+
+class Flat(Location):
+    """Numbers of a location of which nothing is known but its range."""
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        loc = pyro.sample("loc", dist.Uniform(x.new_tensor(-50.0), 50.0))
+        pyro.sample("spare", dist.Delta(x.new_ones(2)).to_event(1))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(loc, 1.0), obs=x[:, 0])
+
+
+def test_nothing_hangs_on_a_flat_prior_nor_does_a_number_that_does_not_vary_move():
+    posterior = by_chains(PAIR, rows())
+    draws = {**posterior.draws, "spare": torch.ones(4, 1000, 2)}
+    found = dataclasses.replace(posterior, pair=Flat(), draws=draws).sensitivity()
+    assert found["prior"]["loc"] == 0
+    assert found["likelihood"]["loc"] > 0.05
+    assert found["likelihood"][["spare[0]", "spare[1]"]].isna().all()
+    assert not found["diagnosis"].any()
 
 
 def test_sensitivity_wants_draws_and_rows():

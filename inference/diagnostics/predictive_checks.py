@@ -25,9 +25,9 @@ UNLIKELY, SHOWN, LEAST, QUICK = 0.01, 12, 100, 200
 class PredictiveChecks:
     """What is computed of the data, and of data sets drawn from the posterior.
 
-    table: one row a quantity: `observed`; `mean` and `sd` over the data sets drawn; `p`, how often one of them lies as far
-    out as the data do, on the nearer side, twice; `p_all`, how often any of a data set's quantities lies as far out, in its own spread.
-    replicated: (data set, quantity).
+    table: one row a quantity: `observed`; `mean` and `sd` over the data sets drawn; `p`, how often one of them lies as far out
+    as the data do, on the nearer side, twice; `p_all`, how often any of a data set's quantities lies as far out, in its own
+    spread. `NaN` where a quantity is not finite. replicated: (data set, quantity).
     """
 
     table: pd.DataFrame
@@ -44,7 +44,7 @@ class PredictiveChecks:
         order = np.argsort(self.table["p_all"].to_numpy(), kind="stable")[:SHOWN]
         rows = math.ceil(len(order) / 4)
         figure = Figure(figsize=(10, 1.9 * rows), layout="constrained")
-        grid = figure.subplots(rows, 4, squeeze=False).flat
+        grid = figure.subplots(rows, 4, squeeze=False).ravel()
         for axes, i in zip(grid, order, strict=False):
             quantity = self.table.iloc[i]
             axes.hist(self.replicated[:, i], 30, color="0.8")
@@ -53,7 +53,7 @@ class PredictiveChecks:
             axes.set_yticks([])
             axes.tick_params(labelsize=7)
             axes.spines[["top", "right", "left"]].set_visible(False)
-        for axes in list(grid)[len(order) :]:
+        for axes in grid[len(order) :]:
             axes.set_axis_off()
         return figure
 
@@ -87,18 +87,21 @@ def _labels(name: str, count: int, columns: list[str]) -> list[str]:
 
 
 def _compared(observed: np.ndarray, replicated: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"observed": observed}, pd.Index(labels, name="quantity"))
+    finite = np.isfinite(observed) & np.isfinite(replicated).all(0)
+    table.loc[finite, ["mean", "sd", "p", "p_all"]] = _likeness(observed[finite], replicated[:, finite])
+    return table
+
+
+def _likeness(observed: np.ndarray, replicated: np.ndarray) -> np.ndarray:
+    """(quantity, 4): mean and sd of those drawn, and the two probabilities of the data's."""
     above, below = (replicated >= observed).sum(0), (replicated <= observed).sum(0)
     count = len(replicated) + 1
     # Westfall & Young 1993: how far the farthest quantity of each data set lies out, whatever hangs together among them.
-    farthest = _far_out(replicated, replicated).max(1)
-    columns = {
-        "observed": observed,
-        "mean": replicated.mean(0),
-        "sd": replicated.std(0, ddof=1),
-        "p": np.minimum(1.0, 2 * (np.minimum(above, below) + 1) / count),
-        "p_all": ((farthest[:, None] >= _far_out(observed, replicated)).sum(0) + 1) / count,
-    }
-    return pd.DataFrame(columns, index=pd.Index(labels, name="quantity"))
+    farthest = _far_out(replicated, replicated).max(1, initial=0.0)
+    p = np.minimum(1.0, 2 * (np.minimum(above, below) + 1) / count)
+    p_all = ((farthest[:, None] >= _far_out(observed, replicated)).sum(0) + 1) / count
+    return np.stack([replicated.mean(0), replicated.std(0, ddof=1), p, p_all], 1)
 
 
 def _far_out(values: np.ndarray, replicated: np.ndarray) -> np.ndarray:
@@ -123,7 +126,7 @@ def reproduced(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
         reason = str(error).strip().splitlines()[0][:80]
         yield Finding("predictive checks", "note", f"not looked at, because rows cannot be drawn: {reason}")
         return
-    far, count = checks.unlikely, len(checks.table)
+    far, count = checks.unlikely, int(checks.table["p_all"].count())
     if not len(far):
         yield Finding("predictive checks", "good", f"{count} quantities of data sets drawn from the posterior are like the data's.")
         return

@@ -32,6 +32,9 @@ def sensitivity(posterior: "Posterior") -> pd.DataFrame:
 
 def _moved(draws: np.ndarray, logs: np.ndarray) -> np.ndarray:
     """(number,) the sensitivity of numbers (draw, number) to a power of the density whose logarithm is `logs` (draw,)."""
+    if np.ptp(logs) == 0:  # a flat prior: no power of it moves anything
+        return np.zeros(draws.shape[1])
     weights = [np.exp(array_stats.power_scale_lw(logs[None], alpha=alpha, axis=(0, 1))) for alpha in ALPHAS]
     lower, upper = (np.broadcast_to(w / w.sum(), (draws.shape[1], 1, len(logs))) for w in weights)
-    return array_stats.power_scale_sense(draws.T[:, None], lower, upper, *ALPHAS)
+    with np.errstate(invalid="ignore"):  # a number that has one value in every draw cannot move: it stays without one
+        return array_stats.power_scale_sense(draws.T[:, None], lower, upper, *ALPHAS)
