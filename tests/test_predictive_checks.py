@@ -1,6 +1,8 @@
 """Data sets drawn from a posterior beside the data: a model that fits passes, planted misfits are caught; prior sensitivity."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import arviz_base
 import arviz_stats
@@ -27,14 +29,22 @@ def finding(posterior: Posterior) -> Finding:
     return next(f for f in diagnose(posterior).findings if f.name == "predictive checks")
 
 
-def one_normal(x: Tensor) -> Posterior:
+@functools.cache
+def one_normal(make: Callable[[], Tensor]) -> Posterior:
     """A mixture of one component, whose guide starts at the exact posterior."""
+    x = make()
     pair = zoo.create("gmm", x, components=1)
     return inference.svi(pair, x, steps=1, draws=1000, progress=False, compile=False, device="cpu")
 
 
-def normal_rows(seed: int = 0) -> Tensor:
-    return torch.randn(200, 2, generator=torch.Generator().manual_seed(seed)) @ torch.tensor([[1.0, 0.7], [0.0, 0.7]])
+def normal_rows() -> Tensor:
+    return torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[1.0, 0.7], [0.0, 0.7]])
+
+
+def rows_with_holes() -> Tensor:
+    x = normal_rows()
+    x[::3, 1] = torch.nan
+    return x
 
 
 def heavy_tails() -> Tensor:
@@ -50,22 +60,22 @@ def two_clumps() -> Tensor:
     return x
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_data_of_the_model_pass(seed):
-    posterior = one_normal(normal_rows(seed))
+@pytest.mark.parametrize(("make", "least"), [(normal_rows, 0.5), (rows_with_holes, 0.05)])
+def test_data_of_the_model_pass(make, least):
+    posterior = one_normal(make)
     checks = posterior.check()
     assert len(checks.table) == 14
     assert checks.unlikely.empty
     assert (checks.table["p_all"] > 0.01).all()
     assert finding(posterior).severity == "good"
-    # The mean and sd are fitted: the data's lie amid those of the data sets drawn.
+    # The mean and sd are fitted (with holes, not quite): the data's lie amid those of the data sets drawn.
     for name in ("mean[0]", "sd[1]"):
-        assert checks.table["p"][name] > 0.5
+        assert checks.table["p"][name] > least
 
 
 @pytest.mark.parametrize(("make", "names"), [(heavy_tails, {"min", "max", "q25", "q75"}), (two_clumps, {"q25", "q75", "median", "max"})])
 def test_a_misfit_is_caught(make, names):
-    posterior = one_normal(make())
+    posterior = one_normal(make)
     unlikely = posterior.check().unlikely
     assert {name.partition("[")[0] for name in unlikely.index} & names
     found = finding(posterior)
@@ -111,9 +121,7 @@ def test_p_is_how_often_a_data_set_lies_as_far_out():
 
 
 def test_the_holes_of_the_data_are_put_into_the_data_sets():
-    x = normal_rows()
-    x[::3, 1] = torch.nan
-    posterior = one_normal(x)
+    posterior = one_normal(rows_with_holes)
     checks = posterior.check({"holes": lambda x: x.isnan().sum(0).to(x.dtype)}, draws=20)
     assert list(checks.table.index) == ["holes[0]", "holes[1]"]
     assert (checks.replicated == [0, 67]).all()
@@ -204,7 +212,7 @@ def test_what_cannot_be_checked_is_refused():
 
 
 def test_a_picture_of_the_least_likely():
-    checks = one_normal(two_clumps()).check(draws=100)
+    checks = one_normal(two_clumps).check(draws=100)
     figure = checks.picture()
     assert isinstance(figure, Figure)
     shown = [axes for axes in figure.axes if axes.axison]
@@ -251,7 +259,7 @@ def test_a_prior_stronger_than_the_rows_is_named():
     assert found["diagnosis"]["loc"] == "strong prior or weak likelihood"
 
 
-@pytest.mark.parametrize("make", [conflicting, lambda: one_normal(normal_rows())], ids=["location", "mixture"])
+@pytest.mark.parametrize("make", [conflicting, lambda: one_normal(normal_rows)], ids=["location", "mixture"])
 def test_sensitivity_is_arvizs(make):
     posterior = make()
     prior = {name: logs.numpy() for name, logs in predictive.log_prior(posterior).items()}
@@ -269,7 +277,7 @@ def test_sensitivity_is_arvizs(make):
 
 
 def test_prior_and_rows_make_the_joint_density():
-    posterior = one_normal(normal_rows())
+    posterior = one_normal(normal_rows)
     prior = predictive.log_prior(posterior)
     assert set(prior) == {"weights", "locs", "precision_trils"}
     total = sum(prior.values()) + posterior.log_likelihood(posterior.table).sum(-1)
