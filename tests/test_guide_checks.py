@@ -53,6 +53,14 @@ def test_a_guide_too_narrow_is_not_believed():
     assert "mcmc" in found.advice
 
 
+def test_draws_of_which_many_are_one_are_not_trusted():
+    posterior = planted(1.0)
+    posterior.stats["lp"][0, :1000] += 9.0
+    found = named(posterior, "k-hat")
+    assert khat(posterior) == math.inf
+    assert (found.severity, found.evidence[:4]) == ("failure", "inf ")
+
+
 def test_a_guide_too_wide_is_seen_by_the_gap_and_not_by_k_hat():
     posterior = planted(5.0)
     assert khat(posterior) < 0.5
@@ -98,7 +106,7 @@ def test_a_mode_that_is_missed_is_not_seen_by_k_hat_but_against_draws_that_know_
 
 def test_chains_that_cannot_cross_see_the_mode_only_where_they_start_in_it():
     posterior = one_mode(FAR, 1000)
-    run = {"chains": 4, "warmup": 100, "draws": 400, "compile": False, "progress": False, "device": "cpu"}
+    run = {"kernel": "hmc", "chains": 4, "warmup": 100, "draws": 400, "compile": False, "progress": False, "device": "cpu"}
     blind = inference.mcmc(posterior.pair, FAR, start=posterior, **run)
     assert named(posterior, "agreement", blind).severity == "good"
     wide = inference.mcmc(posterior.pair, FAR, **run)
@@ -175,7 +183,10 @@ def test_resampled_draws_are_a_posterior_like_another(tmp_path):
     assert torch.equal(planted(0.8).resampled(500, seed=3).draws["loc"], again.draws["loc"])
     assert not torch.equal(planted(0.8).resampled(500, seed=4).draws["loc"], again.draws["loc"])
     found = named(again, "resampled")
+    assert found.severity == "good"
     assert "500 of 4000 draws" in found.evidence
+    few = {**again.how, "resampled": {"draws": 4000, "effective": 30.0}}
+    assert named(dataclasses.replace(again, how=few), "resampled").severity == "warning"
     assert "k-hat" not in [f.name for f in diagnose(again).findings]
     loaded = inference.load(again.save(tmp_path / "fit"), pair=Location)
     assert loaded.how["resampled"] == again.how["resampled"]

@@ -133,6 +133,7 @@ def compare(
 def _print_table(frame: Any) -> None:
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -140,7 +141,7 @@ def _print_table(frame: Any) -> None:
     for name in frame.columns:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in frame.iterrows():
-        table.add_row(str(label), *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(escape(str(label)), *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     # As wide as it must be: neither a pipe nor a narrow terminal cuts numbers off.
     Console(width=10_000).print(table)
 

@@ -56,17 +56,20 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
         # ArviZ 0.8 asks of pandas what its next version will no longer have.
         warnings.simplefilter("ignore", DeprecationWarning)
         weighed = arviz_stats.compare(shifted, method="stacking", **EXACT)
-    table = pd.DataFrame(
+    best = max(elpd.elpd for elpd in found.values())
+    lines = [
         {
-            "elpd": {name: elpd.elpd for name, elpd in found.items()},
-            "se": {name: elpd.se for name, elpd in found.items()},
-            "behind": max(elpd.elpd for elpd in found.values()) - pd.Series({name: elpd.elpd for name, elpd in found.items()}),
-            "se_behind": weighed["dse"],
-            "weight": weighed["weight"],
-            "p_loo": {name: elpd.p for name, elpd in found.items()},
-            "worst_k": {name: float(elpd.pareto_k.max()) for name, elpd in found.items()},
-            "bad_rows": {name: int((~(elpd.pareto_k <= elpd.good_k)).sum()) for name, elpd in found.items()},
-            "believed": {name: diagnose(posterior).ok for name, posterior in posteriors.items()},
+            "elpd": elpd.elpd,
+            "se": elpd.se,
+            "behind": best - elpd.elpd,
+            "se_behind": weighed["dse"][name],
+            "weight": weighed["weight"][name],
+            "p_loo": elpd.p,
+            "worst_k": float(elpd.pareto_k.max()),
+            "bad_rows": int((~(elpd.pareto_k <= elpd.good_k)).sum()),
+            "believed": diagnose(posteriors[name]).ok,
         }
-    )
-    return table.sort_values("elpd", ascending=False, kind="stable").rename_axis("posterior")
+        for name, elpd in found.items()
+    ]
+    table = pd.DataFrame(lines, pd.Index(found, name="posterior"))
+    return table.sort_values("elpd", ascending=False, kind="stable")

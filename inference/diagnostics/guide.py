@@ -39,9 +39,9 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
     yield from _restarts(posterior)
     draws = posterior.shape[1]
     if "resampled" in posterior.how:
-        source = posterior.how["resampled"]
-        text = f"{draws} of {source['draws']} draws from the guide, by their importance, which is that of {source['effective']:.0f} alike."
-        yield Finding("resampled", "good", text)
+        source, enough = posterior.how["resampled"], posterior.how["resampled"]["effective"] >= 100
+        text = f"{draws} of {source['draws']} draws from the guide, taken by their importance: {source['effective']:.0f} draws' worth."
+        yield Finding("resampled", "good" if enough else "warning", text, "" if enough else "Draw more from the guide first.")
         return
     if draws < 100:
         yield Finding(
@@ -56,7 +56,7 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
     if np.isnan(k):
         yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
         return
-    seen = f"{k:.2f} (at most {limit:.2f})" if np.isfinite(k) else "every draw has the same importance"
+    seen = f"{k:.2f} (at most {limit:.2f})" if not np.isneginf(k) else "every draw has the same importance"
     if k > limit:
         yield Finding("k-hat", "failure", f"{seen}: the guide misses a tail of the posterior.", UNLIKE)
     else:

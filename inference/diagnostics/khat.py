@@ -10,7 +10,7 @@ from scipy.special import log_softmax, logsumexp
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-GROUP, FLAT = 10, 1e-3
+GROUP, FLAT, SAME = 10, 1e-3, 1e-9
 
 
 def log_ratios(posterior: "Posterior") -> np.ndarray:
@@ -39,7 +39,7 @@ def smoothed(ratios: np.ndarray, efficiency: float = 1.0) -> tuple[np.ndarray, n
     known = np.where(finite, ratios, 0.0)
     largest = known.max(0)
     tail = int(min(count / 5, 3 * (count / efficiency) ** 0.5))
-    flat, clumped = largest - known.min(0) < FLAT, (known == largest).sum(0) >= tail
+    flat, clumped = largest - known.min(0) < FLAT, (largest - known < SAME).sum(0) >= tail
     k = np.where(finite, np.where(flat, -np.inf, np.where(clumped, np.inf, 0.0)), np.nan)
     weights, usable = np.where(finite, log_softmax(known, axis=0), np.nan), finite & ~flat & ~clumped
     if usable.any():
