@@ -1,7 +1,7 @@
 """Inference for any Pyro model/guide pair: `svi`, `mcmc`, and `diagnose`. It knows no model."""
 
 from . import checks
-from .diagnostics import Finding, Report, diagnose
+from .diagnostics import Finding, Report, agreement, compare, diagnose
 from .mcmc import mcmc
 from .pair import Pair
 from .posterior import Posterior
@@ -19,8 +19,10 @@ __all__ = [
     "Rotation",
     "Sign",
     "Table",
+    "agreement",
     "as_table",
     "checks",
+    "compare",
     "diagnose",
     "load",
     "mcmc",

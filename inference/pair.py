@@ -34,6 +34,8 @@ class Pair(PyroModule):
       They are undone in the order given before draws are compared.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
+    - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
+      data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
     - `picture(posterior)`: the family's own figure, for the report.
     """
 
@@ -42,6 +44,7 @@ class Pair(PyroModule):
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
+    quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

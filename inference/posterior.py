@@ -1,19 +1,23 @@
 """Posterior: what every method returns, and what users do with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import arviz_stats
 import numpy as np
+import pandas as pd
 import pyro
 import torch
 import xarray as xr
 from torch import Tensor
 
 from . import latent, predictive, storage
-from .diagnostics import convert
+from .diagnostics import convert, predictive_checks, reweigh
+from .diagnostics.loo import loo
+from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
 from .table import Table
 
@@ -100,6 +104,57 @@ class Posterior:
     def impute(self, x: Any, *, seed: int = 0) -> "latent.Imputed":
         """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd."""
         return latent.impute(self, x, seed)
+
+    def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
+        """`draws` (by default as many) of a guide's draws, taken by their Pareto smoothed importance: nearer to the posterior.
+
+        Raises ValueError where k-hat forbids it, or the densities of the draws are not known.
+
+        Source: Vehtari, Simpson, Gelman, Yao & Gabry 2024, "Pareto smoothed importance sampling", JMLR 25.
+        """
+        return reweigh.resampled(self, draws, seed)
+
+    def loo(self) -> arviz_stats.ELPDData:
+        """The log density of every row given all others (elpd), by Pareto smoothed importance sampling: as ArviZ has it.
+
+        A guide's draws are weighed by their own importance too. `elpd_i` and `pareto_k` are by row. Rows are taken some at a
+        time, so that memory stays bounded. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+
+        Sources: Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out cross-validation and
+        WAIC", Statistics and Computing 27; Magnusson, Andersen, Jonasson & Vehtari 2019, "Bayesian leave-one-out
+        cross-validation for large data", ICML, for guides.
+        """
+        return loo(self)
+
+    def check(
+        self,
+        quantities: Callable[[Tensor], Tensor] | Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        *,
+        draws: int = 500,
+        seed: int = 0,
+    ) -> "predictive_checks.PredictiveChecks":
+        """Quantities of the data beside those of `draws` data sets of as many rows, each from a draw of the posterior.
+
+        quantities: functions of a data set (rows, ...), `NaN` where missing, to a number or numbers, in torch's operations; by
+            default mean, sd, least, quartiles and largest of every column, and what the pair suggests.
+
+        Returns: `.table` with the posterior predictive p-values, `.unlikely`, `.picture()`. Raises ValueError where no rows
+        were kept, TypeError for a pair with several observed sites.
+
+        Source: Gelman, Meng & Stern 1996, "Posterior predictive assessment of model fitness", Statistica Sinica 6.
+        """
+        return predictive_checks.predictive_checks(self, quantities, draws, seed)
+
+    def sensitivity(self) -> pd.DataFrame:
+        """How much every parameter moves with a power of the prior, and of the rows' density: 0.05 and more is sensitive.
+
+        The column `diagnosis` names a conflict of prior and data, or a prior stronger than the rows. A guide's draws are taken
+        for the posterior's. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+
+        Source: Kallioinen, Paananen, Buerkner & Vehtari 2024, "Detecting and diagnosing prior and likelihood sensitivity with
+        power-scaling", Statistics and Computing 34.
+        """
+        return sensitivity(self)
 
     def to_arviz(self, log_likelihood: bool = True) -> xr.DataTree:
         """Groups posterior (aligned draws), sample_stats, log_likelihood by row, observed_data; `loss` for a fit by steps."""

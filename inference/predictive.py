@@ -1,15 +1,17 @@
 """What a posterior says about rows: their density, and new ones."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from pyro import poutine
 from torch import Tensor
 
+from .elimination import is_sample, local
 from .graph import batched
 from .program import Program, Values
 from .run import at_least, seeded
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from .posterior import Posterior
 
 CELLS = 20_000_000
+LOGS = 10_000_000
 
 
 def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
@@ -27,6 +30,13 @@ def over_draws(posterior: "Posterior", program: Program, function: Callable[[Val
     # A draw's work is about rows x columns x categories; the categories of a pair are few.
     chunk = max(1, CELLS // (8 * program.x.numel()))
     return batched(function, program.missing, chunk)(flat, program.x)
+
+
+def rows_of(posterior: "Posterior") -> Table:
+    """The rows that a posterior was given. Raises ValueError where it kept none."""
+    if posterior.table is None:
+        raise ValueError(f"{posterior.name} kept no rows (they were streamed); fit a sample of the rows that fits into memory")
+    return posterior.table
 
 
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
@@ -56,6 +66,28 @@ def log_likelihood(posterior: "Posterior", x: Any) -> Tensor:
     return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
 
 
+def log_likelihood_by_rows(posterior: "Posterior", table: Table) -> Iterator[np.ndarray]:
+    """log p(row | draw) of the table's rows in order, some at a time so that memory is bounded: (draw, some rows) each."""
+    step = max(1, LOGS // math.prod(posterior.shape))
+    for first in range(0, len(table), step):
+        some = slice(first, first + step)
+        logs = log_likelihood(posterior, replace(table, x=table.x[some], index=table.index[some]))
+        yield logs.flatten(0, 1).double().cpu().numpy()
+
+
+def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
+    """(chain, draw) log density of every site that the rows share, at each draw: what the model says before it sees a row."""
+    table = rows_of(posterior)
+    program, _ = program_for(posterior, replace(table, x=table.x[:1], index=table.index[:1]))
+
+    def densities(values: Values, x: Tensor) -> Values:
+        sites = program.trace(values, x).nodes.items()
+        return {n: s["log_prob_sum"] for n, s in sites if is_sample(s) and not local(s) and n not in program.derived}
+
+    found = over_draws(posterior, program, densities, posterior.draws)
+    return {name: logs.double().unflatten(0, posterior.shape) for name, logs in found.items()}
+
+
 def score(posterior: "Posterior", x: Any) -> Tensor:
     """See `Posterior.score`."""
     logs = log_likelihood(posterior, x).double().flatten(0, 1)
@@ -82,3 +114,38 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     new = new.reshape(rows, *template.shape[1:])
     columns = posterior.how["columns"]
     return pd.DataFrame(new.cpu().numpy(), columns=columns) if posterior.how["frame"] else new
+
+
+def replicate(posterior: "Posterior", function: Callable[[Tensor], Any], draws: int, seed: int) -> Any:
+    """`function` of the data, and of `draws` data sets like it, each from a draw of the posterior and with the data's holes.
+
+    The data are the values of the model's observed site, in the shape of the rows where it is the whole of them: (rows, ...).
+
+    Arguments:
+        function: of one data set (rows, ...), in torch's operations, so that data sets can be taken together.
+
+    Raises TypeError for a model with several observed sites.
+    """
+    program, _ = program_for(posterior, rows_of(posterior))
+    if len(program.observed) != 1:
+        raise TypeError(f"{posterior.name}: its rows have several observed sites, which are not drawn together: {program.observed}")
+    total, site = math.prod(posterior.shape), program.observed[0]
+
+    def one_row(values: Values, row: Tensor, new: bool) -> Tensor:
+        model = poutine.uncondition(posterior.pair.model) if new else posterior.pair.model
+        value = poutine.trace(poutine.condition(model, data=values)).get_trace(row[None]).nodes[site]["value"]
+        return value.reshape(row.shape) if value.numel() == row.numel() else value.flatten()
+
+    def data_set(values: Values, x: Tensor) -> Any:
+        new = torch.vmap(lambda row: one_row(values, row, True), randomness="different")(x)
+        return function(torch.where(seen, new, torch.nan))
+
+    with seeded(seed, posterior.device):
+        shuffled = torch.randperm(total, device=posterior.device)
+        chosen = shuffled[torch.arange(draws, device=posterior.device) % total]
+        values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
+        any_draw = {name: value[0] for name, value in values.items()}
+        data = batched(lambda row, values: one_row(values, row, False), program.missing)(program.x, any_draw)
+        seen = ~data.isnan()
+        chunk = max(1, CELLS // (8 * program.x.numel()))
+        return function(data), batched(data_set, program.missing, chunk)(values, program.x)

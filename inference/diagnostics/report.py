@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from . import html
+from .agreement import agree
 from .chains import chains
 from .findings import Finding
 from .guide import point, variational
+from .loo import left_out
+from .predictive_checks import reproduced
 from .table import summarise
 
 if TYPE_CHECKING:
@@ -63,9 +66,17 @@ class Report:
         return path
 
 
-def diagnose(posterior: "Posterior") -> Report:
+def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Report:
     """Whether to believe a posterior of any method: R-hat, effective draws, divergences and energy for MCMC; for variational
-    inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first."""
+    inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first. Then whether the
+    model fits: rows that are left out, and data sets drawn from the posterior, where there are not too many rows.
+
+    against: another posterior of the same pair and rows to hold it against, such as `mcmc` with `start=posterior` gives. Raises
+    ValueError where it is not.
+    """
     table = summarise(posterior)
     look = {"map": point, "svi": variational}.get(posterior.how.get("method"), chains)
-    return Report(posterior, table, list(look(posterior, table)))
+    findings = [found for finder in (look, left_out, reproduced) for found in finder(posterior, table)]
+    if against is not None:
+        findings += agree(posterior, against, diagnose(against).ok)
+    return Report(posterior, table, findings)
