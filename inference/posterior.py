@@ -1,10 +1,10 @@
 """Posterior: what every method returns, and what users do with it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyro
@@ -15,7 +15,11 @@ from torch import Tensor
 from . import latent, predictive, storage
 from .diagnostics import convert
 from .pair import Pair
+from .program import Program
 from .table import Table
+
+if TYPE_CHECKING:
+    from .diagnostics.graph import GenerativeGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,11 @@ class Posterior:
             draws = symmetry.align(draws)
         return draws
 
+    def check(self) -> None:
+        """Refuse draws that are not of the sites of the pair, or of other shapes, with a ValueError that names the site."""
+        if self.table is not None:
+            predictive.refuse_foreign(self, Program(self.pair, predictive.some_rows(self)[:1]))
+
     def log_likelihood(self, x: Any) -> Tensor:
         """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out."""
         return predictive.log_likelihood(self, x)
@@ -101,9 +110,29 @@ class Posterior:
         """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd."""
         return latent.impute(self, x, seed)
 
-    def to_arviz(self, log_likelihood: bool = True) -> xr.DataTree:
-        """Groups posterior (aligned draws), sample_stats, log_likelihood by row, observed_data; `loss` for a fit by steps."""
-        return convert.to_arviz(self, log_likelihood)
+    def to_arviz(
+        self, log_likelihood: bool | None = None, *, groups: str | Collection[str] = (), draws: int | None = None, seed: int = 0
+    ) -> xr.DataTree:
+        """A DataTree of posterior (aligned draws), sample_stats, log_likelihood by row, log_prior by site, observed_data (the rows),
+        constant_data (hyperparameters), and optimization (the loss) for a fit by steps.
+
+        Arguments:
+            log_likelihood: True, False, or None: where rows times draws are at most 10^7; an attribute says that it was left out.
+            groups: more of them, or "all": "unconstrained_posterior", "posterior_predictive", "prior", "prior_predictive".
+            draws: how many data sets to replicate, of each chain, and draws from the prior; by default what a hundred megabytes hold.
+            seed: of what is simulated.
+
+        Raises:
+            ValueError: an unknown group, a group that is of the rows where none were kept, or draws that are not the pair's.
+            TypeError: data sets cannot be replicated, because the observed site is only part of a row.
+        """
+        return convert.to_arviz(self, log_likelihood, groups, draws, seed)
+
+    def graph(self) -> "GenerativeGraph":
+        """The pair's generative graph: a drawing in a notebook, `svg` elsewhere."""
+        from .diagnostics.graph import generative_graph
+
+        return generative_graph(self.pair, predictive.some_rows(self))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the folder, whole or not at all: safetensors, JSON, netCDF.

@@ -9,6 +9,9 @@ from torch import Tensor
 import inference
 import zoo
 from inference import Finding, Posterior, Report, as_table
+from inference.objectives import OBJECTIVES
+from inference.program import Program
+from inference.svi import _draw
 
 SITES = ["weights", "locs", "scales", "correlations"]
 
@@ -39,6 +42,15 @@ def chains(count: int = 4, draws: int = 250, *, spread: float = 0.01, seed: int 
     }
     how = {"method": "nuts", "settings": {}, "seed": seed, "device": "cpu", "seconds": 1.0}
     return Posterior.of(zoo.create("gmm", frame), values, stats, how, as_table(frame))
+
+
+def from_guide(pair: inference.Pair, x: Tensor, draws: int = 200) -> Posterior:
+    """Draws from the pair's guide as it stands, with their densities."""
+    table = as_table(x)
+    objective = OBJECTIVES["elbo"](Program(pair, table.x), pair.guide, particles=1)
+    values, derived, stats = _draw(objective, table.x, draws, whole=True)
+    how = {"method": "svi", "settings": {}, "seed": 0, "device": "cpu", "seconds": 1.0, "stopped": "converged", "restarts": [1.0]}
+    return Posterior.of(pair, {**values, **derived}, stats, how, table)
 
 
 def with_draws(posterior: Posterior, site: str, values: Tensor) -> Posterior:

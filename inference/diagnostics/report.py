@@ -64,6 +64,7 @@ class Report:
 def diagnose(posterior: "Posterior") -> Report:
     """Whether to believe a posterior of any method: R-hat, effective draws, divergences and energy for MCMC; for variational
     inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first."""
+    posterior.check()
     table = summarise(posterior)
     look = {"map": point, "svi": variational}.get(posterior.how["method"], chains)
     return Report(posterior, table, list(look(posterior, table)))
