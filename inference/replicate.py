@@ -67,17 +67,10 @@ def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
     """The rows fitted. Raises ValueError where none were kept, TypeError where the model draws a part of each row only."""
     if posterior.table is None:
         raise ValueError(f"{posterior.name} kept no rows to replicate (they were streamed, or left out of what was saved)")
-    x = some_rows(posterior)
-    name = drawn_in_part(posterior)
-    if name:
-        raise TypeError(f"{posterior.name}: {name!r} is not the whole of a row, so that whole data sets cannot be drawn")
+    x, site = some_rows(posterior), observed_site(posterior)
+    if site["value"].numel() != x[:1].numel():
+        raise TypeError(f"{posterior.name}: {site['name']!r} is not the whole of a row, so that whole data sets cannot be drawn")
     return x
-
-
-def drawn_in_part(posterior: "Posterior") -> str:
-    """The observed site, if it is not the whole of a row (the answer to other columns, say), or else ""."""
-    site = observed_site(posterior)
-    return "" if site["value"].numel() == some_rows(posterior)[:1].numel() else site["name"]
 
 
 def observed_site(posterior: "Posterior") -> dict[str, Any]:

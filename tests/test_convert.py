@@ -76,7 +76,7 @@ def test_rows_left_out_are_predicted_by_a_guides_draws():
     x = normal_rows()
     posterior = from_guide(UnknownNormal(), x, draws=4000)
     shape, rate, weight, loc = _normal_gamma(x[:, 0])
-    guide = Gamma(shape, 1.2 * rate), Normal(loc + 0.4, 0.8)
+    guide = Gamma(shape, 1.5 * rate), Normal(loc + 0.4, 0.8)
     values = {"precision": guide[0].sample((1, 4000)), "loc": guide[1].sample((1, 4000))}
     log_q = guide[0].log_prob(values["precision"]) + guide[1].log_prob(values["loc"])
     log_p = sum(log_prior(dataclasses.replace(posterior, draws=values)).values()) + Normal(

@@ -3,14 +3,21 @@
 import base64
 import dataclasses
 import re
+import shutil
+import subprocess
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
 
 import zoo
-from inference import as_table, diagnose
+from inference import Posterior, as_table, diagnose
+from inference.diagnostics.pictures import worst
 
-from .posteriors import EVERY_KIND, chains
+from .posteriors import EVERY_KIND, chains, from_guide, with_draws, with_stat
+from .targets import CorrelatedGaussian, correlated_rows
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -44,14 +51,14 @@ def test_a_notebook_shows_it(kind):
 def images(page: str) -> list[str]:
     """The pictures of a page that needs no other file."""
     assert page.startswith("<!doctype html>")
-    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    assert not re.search(r"https?://|<script|<link|@import|url\((?!#)", page)
     sources = re.findall(r'<img[^>]+src="([^"]*)"', page)
     for source in sources:
         assert base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True).startswith(b"\x89PNG")
     return sources
 
 
-@pytest.mark.parametrize(("kind", "count"), [("one number", 1), ("svi", 3), ("map", 2), ("no rows", 1)])
+@pytest.mark.parametrize(("kind", "count"), [("one number", 2), ("svi", 5), ("map", 3), ("no rows", 2)])
 def test_a_page_needs_nothing_else(kind, count, tmp_path):
     report = diagnose(EVERY_KIND[kind]())
     page = report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
@@ -63,10 +70,89 @@ def test_a_page_shows_the_rows_and_the_draws(tmp_path):
     path = diagnose(chains(draws=50)).to_html(str(tmp_path / "report.html"))
     assert path == tmp_path / "report.html"
     page = path.read_text(encoding="utf-8")
-    assert len(images(page)) == 2
-    for text in ("The data and the model", "Draws", "Parameters", "weights[0]", "components", "nuts"):
+    assert len(images(page)) == 4
+    for text in ("The data and the model", "Predictive check", "Draws", "Energy", "Parameters", "weights[0]", "components", "nuts"):
         assert text in page
     assert plt.get_fignums() == []
+
+
+def test_a_page_draws_the_model_and_says_what_each_picture_shows(tmp_path):
+    page = diagnose(chains(draws=50)).to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    drawing = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
+    assert {"weights", "locs", "z", "x"} <= {text.text for text in drawing.iter("text")}
+    for alt in re.findall(r"<img([^>]+)>", page):
+        assert re.search(r'alt="[^"]{30,}"', alt)
+
+
+def test_diverging_draws_have_a_picture(tmp_path):
+    posterior = chains(draws=50)
+    assert "Divergences" not in diagnose(posterior).to_html(tmp_path / "none.html").read_text(encoding="utf-8")
+    diverging = torch.zeros(4, 50, dtype=torch.bool)
+    diverging[1, 7] = True
+    page = diagnose(with_stat(posterior, "diverging", diverging)).to_html(tmp_path / "one.html").read_text(encoding="utf-8")
+    assert "<h2>Divergences</h2>" in page
+
+
+def test_draws_that_are_no_numbers_are_told_and_not_drawn(tmp_path):
+    posterior = chains(draws=50)
+    locs = posterior.draws["locs"].clone()
+    locs[1, 3, 0, 0] = torch.nan
+    page = diagnose(with_draws(posterior, "locs", locs)).to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "not finite" in page
+    assert images(page) == []
+
+
+def test_rows_that_cannot_be_replicated_are_told(tmp_path):
+    posterior = from_guide(CorrelatedGaussian(5), correlated_rows(5), draws=100)
+    page = diagnose(posterior).to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Not drawn." in page
+    assert "is not the whole of a row" in page
+
+
+def many(parameters: int, count: int = 4, draws: int = 50) -> Posterior:
+    """Chains of so many parameters, of which number 7 has one chain that is elsewhere."""
+    x = torch.randn(5, 1 + parameters)
+    slopes = torch.randn(count, draws, parameters)
+    slopes[0, :, 7] += 5.0
+    how = {"method": "nuts", "settings": {}, "seed": 0, "device": "cpu", "seconds": 1.0}
+    stats = {"energy": torch.randn(count, draws)}
+    return Posterior.of(CorrelatedGaussian(parameters), {"slopes": slopes}, stats, how, as_table(x))
+
+
+def test_a_long_table_shows_the_worst_first_and_folds_the_rest(tmp_path):
+    report = diagnose(many(40))
+    page = report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    unfolded, folded = page[page.index("<table>") : page.index("</main>")].split("<details>")
+    first = re.findall(r"<tr[^>]*><th>(slopes[^<]*)</th>", unfolded)
+    assert len(first) == 12
+    assert first[0] == "slopes[7]"
+    assert '<tr class="bad"><th>slopes[7]</th>' in unfolded
+    assert re.findall(r"<th>(slopes[^<]*)</th>", folded) == list(report.table.index)
+    assert worst(report.table)[:12] == first
+
+
+def test_a_page_stays_small(tmp_path):
+    path = diagnose(many(300, count=16, draws=100)).to_html(tmp_path / "report.html")
+    assert path.stat().st_size < 1_500_000
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no browser")
+def test_a_browser_shows_a_page_and_asks_for_nothing_else(tmp_path):
+    page = diagnose(chains(draws=50)).to_html(tmp_path / "report.html")
+    picture, net = tmp_path / "report.png", tmp_path / "net.json"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,1400", "--enable-logging=stderr", f"--log-net-log={net}"]
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-default-apps"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    run = subprocess.run(
+        ["chromium", *flags, *quiet, profile, f"--screenshot={picture}", page.as_uri()], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    assert ":CONSOLE" not in run.stderr
+    asked = set(re.findall(r'"url":"([^"]+)"', net.read_text()))
+    assert not [url for url in asked if page.name not in url and "report" in url]
+    pixels = plt.imread(picture)
+    assert pixels.shape[:2] == (1400, 1000)
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100
 
 
 def test_a_page_does_not_take_names_for_html(tmp_path):

@@ -4,7 +4,7 @@ import datetime
 import importlib.metadata
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -195,22 +195,38 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
     return dims, {axis: known for axis, known in labels.items() if sizes.get(axis, {len(known)}) == {len(known)}}
 
 
-def labelled(posterior: "Posterior") -> tuple[list[str], torch.Tensor]:
-    """Every number that the posterior has draws of: its label, and (chain, draw, number).
+def entries(posterior: "Posterior") -> dict[str, tuple[str, int]]:
+    """Every number that the posterior has draws of: its label -> its site, and its place in the flattened site.
 
     Sites that others restate are left out, and entries that can take one value only.
     """
     dims, coords = named(posterior)
     known = posterior.how.get("fixed", {})
-    labels, columns = [], []
-    for site, draws in posterior.aligned.items():
+    found = {}
+    for site, draws in posterior.draws.items():
         if site in posterior.pair.restated:
             continue
-        flat = draws.reshape(*draws.shape[:2], -1)
-        free = [i for i in range(flat.shape[2]) if i not in known.get(site, ())]
-        for i in free:
-            index = np.unravel_index(i, draws.shape[2:])
-            places = [str(coords[d][i]) if d in coords else str(i) for d, i in zip(dims[site], index, strict=True)]
-            labels.append(f"{site}[{', '.join(places)}]" if places else site)
-        columns.append(flat[..., free].double().cpu())
-    return labels, torch.cat(columns, -1)
+        fixed = set(known.get(site, ()))
+        for i in range(draws.shape[2:].numel()):
+            if i not in fixed:
+                index = np.unravel_index(i, draws.shape[2:])
+                places = [str(coords[d][j]) if d in coords else str(j) for d, j in zip(dims[site], index, strict=True)]
+                found[f"{site}[{', '.join(places)}]" if places else site] = (site, i)
+    return found
+
+
+def drawn(posterior: "Posterior", labels: Sequence[str]) -> Tensor:
+    """(chain, draw, label) the aligned draws of the numbers that `entries` has by these labels, in double precision."""
+    found, aligned = entries(posterior), posterior.aligned
+    columns = [aligned[site].reshape(*posterior.shape, -1)[..., i] for site, i in (found[label] for label in labels)]
+    return torch.stack(columns, -1).double().cpu()
+
+
+def labelled(posterior: "Posterior") -> tuple[list[str], Tensor]:
+    """Every number that the posterior has draws of: its label, and (chain, draw, number)."""
+    by_site: dict[str, list[int]] = {}
+    found = entries(posterior)
+    for site, i in found.values():
+        by_site.setdefault(site, []).append(i)
+    columns = [posterior.aligned[site].reshape(*posterior.shape, -1)[..., places].double().cpu() for site, places in by_site.items()]
+    return list(found), torch.cat(columns, -1)
