@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import inference
 import zoo
 from inference import Pair
+from inference.diagnostics.graph import GenerativeGraph
 from inference.diagnostics.layout import layout
 
 from .posteriors import chains
@@ -51,7 +51,7 @@ class Topics(Pair):
         pyro.sample("hyper", dist.Gamma(x.new_tensor(2.0), 1.0))
 
 
-def graphs() -> dict[str, inference.diagnostics.graph.GenerativeGraph]:
+def graphs() -> dict[str, GenerativeGraph]:
     x = zoo.data.load("faithful").x
     return {"gmm": zoo.create("gmm", x).graph(x), "topics": Topics().graph(torch.randn(5, 4))}
 

@@ -63,5 +63,5 @@ def _of_draws(report: "Report") -> Iterator[Picture]:
 
 
 def worst(table: pd.DataFrame) -> list[str]:
-    """The parameters by R-hat, the largest first, or as they come where there is none."""
-    return list(table.sort_values("rhat", ascending=False, kind="stable").index if "rhat" in table else table.index)
+    """The parameters by R-hat, the largest first (none at all is worse still), or as they come where it was not computed."""
+    return list(table["rhat"].fillna(np.inf).sort_values(ascending=False, kind="stable").index if "rhat" in table else table.index)

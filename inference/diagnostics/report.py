@@ -10,10 +10,13 @@ from . import html
 from .chains import chains
 from .findings import Finding
 from .guide import point, variational
+from .pictures import SHOWN, worst
 from .table import summarise
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
+
+LONG = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +49,11 @@ class Report:
         return f"Believe it, with care: {doubts}." if doubts else "Believe it: nothing was found against it."
 
     def __str__(self) -> str:
-        table = self.table.to_string(float_format=lambda v: f"{v:.4g}", max_rows=40)
-        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", table])
+        long = len(self.table) > LONG
+        table = self.table.loc[worst(self.table)[:SHOWN]] if long else self.table
+        said = [f"the {SHOWN} worst of {len(self.table)} parameters:"] if long and "rhat" in table else []
+        lines = table.to_string(float_format=lambda v: f"{v:.4g}")
+        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", *said, lines])
 
     __repr__ = __str__
 
