@@ -73,6 +73,14 @@ def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
     return x
 
 
+def counts(posterior: "Posterior") -> bool:
+    """Whether the rows are whole numbers by their distribution. One that does not tell its support is taken to be continuous."""
+    try:
+        return observed_site(posterior)["fn"].support.is_discrete
+    except NotImplementedError:
+        return False
+
+
 def observed_site(posterior: "Posterior") -> dict[str, Any]:
     """The site that holds the data, in a trace of the model on the first row."""
     program = Program(posterior.pair, some_rows(posterior)[:1])

@@ -94,8 +94,7 @@ def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: i
         return found
     axes = [_axis("column")] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())]
     labels = {"row": _labels(table.index), _axis("column"): table.columns}
-    site = replicate.observed_site(posterior)
-    kind = torch.int64 if site["fn"].support.is_discrete and not table.x.isnan().any() else table.x.dtype
+    kind = torch.int64 if replicate.counts(posterior) and not table.x.isnan().any() else table.x.dtype
 
     def rows(x: Tensor, coords: Mapping[str, Any] = labels, sample_dims: Collection[str] = ("chain", "draw")) -> xr.Dataset:
         # Rows of one number have no second axis, so that ArviZ sees one density for each.
