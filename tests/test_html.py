@@ -15,6 +15,7 @@ import torch
 
 import zoo
 from inference import Posterior, as_table, diagnose
+from inference.diagnostics import predictive_picture
 from inference.diagnostics.pictures import pictures, worst
 
 from .posteriors import EVERY_KIND, by_map, by_svi, chains, from_guide, with_draws, with_stat
@@ -93,6 +94,13 @@ def test_each_method_has_its_pictures():
     assert captions(chains(draws=50)) == ["The data and the model", "Predictive check", "Draws", "Energy"]
     assert captions(by_svi()) == ["The data and the model", "Predictive check", "Loss", "The guide beside the posterior", "Draws"]
     assert captions(by_map()) == ["The data and the model", "Predictive check", "Loss"]
+
+
+@pytest.mark.parametrize("make", [by_map, lambda: chains(2, 3), lambda: chains(4, 250)], ids=["a point", "few draws", "many draws"])
+def test_the_rows_are_held_against_many_replicates(make):
+    figure = predictive_picture.overlay(make())
+    assert len(figure.axes) == 2
+    assert all(len(axes.patches) == predictive_picture.REPLICATES + 1 for axes in figure.axes)
 
 
 def test_diverging_draws_have_a_picture():

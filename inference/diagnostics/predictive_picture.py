@@ -1,5 +1,6 @@
 """Predictive check: the rows that were seen, beside rows that the posterior would have drawn in their place."""
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ def overlay(posterior: "Posterior") -> Figure:
 
     table = posterior.table
     some = np.linspace(0, len(table) - 1, min(len(table), ROWS)).round().astype(int)
-    fewer = replace(posterior, table=replace(table, x=table.x[some], index=table.index[some]))
+    # A point, and few draws, are replicated several times each.
+    times = -(-REPLICATES // math.prod(posterior.shape))
+    draws = {name: values.repeat_interleave(times, 1) if times > 1 else values for name, values in posterior.draws.items()}
+    fewer = replace(posterior, draws=draws, table=replace(table, x=table.x[some], index=table.index[some]))
     new = replicate.posterior_predictive(fewer, max(1, REPLICATES // posterior.shape[0]), 0).rows
     new = new.flatten(0, 1)[:REPLICATES].flatten(2).double().cpu().numpy()
     seen = fewer.table.x.flatten(1).double().cpu().numpy()
