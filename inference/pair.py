@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 import pyro
 import pyro.poutine.indep_messenger
@@ -13,7 +13,10 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from .symmetry import Symmetry
-from .table import Table
+from .table import Table, as_table
+
+if TYPE_CHECKING:
+    from .diagnostics.graph import GenerativeGraph
 
 
 class Pair(PyroModule):
@@ -74,6 +77,12 @@ class Pair(PyroModule):
     def rows(self, x: Tensor, size: int | None = None) -> pyro.poutine.indep_messenger.IndepMessenger:
         """The plate "data" over the rows of `x`, which stand for `size` rows."""
         return pyro.plate("data", size or len(x), subsample=torch.arange(len(x), device=x.device))
+
+    def graph(self, x: Any) -> "GenerativeGraph":
+        """The model's sites, which depends on which, and their plates: a drawing in a notebook, `svg` elsewhere. `x`: some rows."""
+        from .diagnostics.graph import generative_graph
+
+        return generative_graph(self, as_table(x).x)
 
 
 def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:

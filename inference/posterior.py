@@ -1,10 +1,10 @@
 """Posterior: what every method returns, and what users do with it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import arviz_stats
 import numpy as np
@@ -19,7 +19,11 @@ from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
+from .program import Program
 from .table import Table
+
+if TYPE_CHECKING:
+    from .diagnostics.graph import GenerativeGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,11 @@ class Posterior:
         for symmetry in self.pair.symmetries:
             draws = symmetry.align(draws)
         return draws
+
+    def refuse_foreign(self) -> None:
+        """Refuse draws that are not of the sites of the pair, or of other shapes, with a ValueError that names the site."""
+        if self.table is not None:
+            predictive.refuse_foreign(self, Program(self.pair, predictive.some_rows(self)[:1]))
 
     def log_likelihood(self, x: Any) -> Tensor:
         """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out."""
@@ -156,9 +165,29 @@ class Posterior:
         """
         return sensitivity(self)
 
-    def to_arviz(self, log_likelihood: bool = True) -> xr.DataTree:
-        """Groups posterior (aligned draws), sample_stats, log_likelihood by row, observed_data; `loss` for a fit by steps."""
-        return convert.to_arviz(self, log_likelihood)
+    def to_arviz(
+        self, log_likelihood: bool | None = None, *, groups: str | Collection[str] = (), draws: int | None = None, seed: int = 0
+    ) -> xr.DataTree:
+        """A DataTree of posterior (aligned draws), sample_stats, log_likelihood by row, log_prior by site, observed_data (the rows),
+        constant_data (hyperparameters), and optimization (the loss) for a fit by steps.
+
+        Arguments:
+            log_likelihood: True, False, or None: where rows times draws are at most 10^7; an attribute says that it was left out.
+            groups: more of them, or "all": "unconstrained_posterior", "posterior_predictive", "prior", "prior_predictive".
+            draws: how many data sets to replicate, of each chain, and draws from the prior; by default what a hundred megabytes hold.
+            seed: of what is simulated.
+
+        Raises:
+            ValueError: an unknown group, a group that is of the rows where none were kept, or draws that are not the pair's.
+            TypeError: data sets cannot be replicated, because the observed site is only part of a row.
+        """
+        return convert.to_arviz(self, log_likelihood, groups, draws, seed)
+
+    def graph(self) -> "GenerativeGraph":
+        """The pair's generative graph: a drawing in a notebook, `svg` elsewhere."""
+        from .diagnostics.graph import generative_graph
+
+        return generative_graph(self.pair, predictive.some_rows(self))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the folder, whole or not at all: safetensors, JSON, netCDF.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from .elimination import is_sample, local
 from .graph import batched
 from .program import Program, Values
 from .run import at_least, seeded
@@ -26,6 +26,7 @@ LOGS = 10_000_000
 
 def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
     """`function(values, x)` for every draw (first axis), batched as far as memory allows."""
+    refuse_foreign(posterior, program)
     flat = {name: draws[name].flatten(0, 1) for name in program.parameters}
     # A draw's work is about rows x columns x categories; the categories of a pair are few.
     chunk = max(1, CELLS // (8 * program.x.numel()))
@@ -39,6 +40,18 @@ def rows_of(posterior: "Posterior") -> Table:
     return posterior.table
 
 
+def refuse_foreign(posterior: "Posterior", program: Program) -> None:
+    """Refuse draws that are not of the sites that the pair has, or of other shapes. Raises ValueError that names the site."""
+    for name, site in program.parameters.items():
+        found = posterior.draws.get(name)
+        if found is None:
+            there = ", ".join(posterior.draws)
+            raise ValueError(f"{posterior.name}: there are no draws of {name!r}, a site of the pair; there are draws of {there}")
+        if found.shape[2:] != site.shape:
+            shapes = f"{list(found.shape[2:])}, and in the pair {list(site.shape)}"
+            raise ValueError(f"{posterior.name}: a draw of {name!r} has shape {shapes}; were they drawn by another pair?")
+
+
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
     table = _in_order(as_table(x), posterior)
@@ -47,6 +60,12 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     if list(table.x.shape[1:]) != shape:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
     return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
+
+
+def some_rows(posterior: "Posterior") -> Tensor:
+    """The rows that the posterior was given; zeros in the shape of one where it kept none."""
+    like = next(iter(posterior.draws.values()))
+    return like.new_zeros((1, *posterior.how["row_shape"])) if posterior.table is None else posterior.table.x.to(like)
 
 
 def _in_order(table: Table, posterior: "Posterior") -> Table:
@@ -76,13 +95,12 @@ def log_likelihood_by_rows(posterior: "Posterior", table: Table) -> Iterator[np.
 
 
 def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
-    """(chain, draw) log density of every site that the rows share, at each draw: what the model says before it sees a row."""
-    table = rows_of(posterior)
-    program, _ = program_for(posterior, replace(table, x=table.x[:1], index=table.index[:1]))
+    """(chain, draw) log density of each site that the rows share, at each draw: what the model says before it sees a row."""
+    program = Program(posterior.pair, some_rows(posterior)[:1])
 
     def densities(values: Values, x: Tensor) -> Values:
-        sites = program.trace(values, x).nodes.items()
-        return {n: s["log_prob_sum"] for n, s in sites if is_sample(s) and not local(s) and n not in program.derived}
+        nodes = program.trace(values, x).nodes
+        return {name: nodes[name]["log_prob_sum"] for name in program.parameters}
 
     found = over_draws(posterior, program, densities, posterior.draws)
     return {name: logs.double().unflatten(0, posterior.shape) for name, logs in found.items()}
@@ -94,6 +112,12 @@ def score(posterior: "Posterior", x: Any) -> Tensor:
     return logs.logsumexp(0) - math.log(len(logs))
 
 
+def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
+    """The observed site of one row given the parameters `values`, its latents drawn too; `x` (1, ...) gives its shape."""
+    model = poutine.condition(poutine.uncondition(program.pair.model), data=values)
+    return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
+
+
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     at_least(1, rows=rows)
@@ -103,11 +127,7 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
-
-        def simulate(values: Values, x: Tensor) -> Tensor:
-            model = poutine.condition(poutine.uncondition(posterior.pair.model), data=values)
-            return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
-
+        simulate = partial(new_row, program)
         new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
