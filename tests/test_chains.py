@@ -28,7 +28,7 @@ def loadings(symmetry, *, draws: int = 250) -> Posterior:
     pair = posterior.pair
     # A declaration is a property of the mixture; a pair of another class has its own.
     pair = type("Factors", (type(pair),), {"symmetries": (symmetry,), "restated": (), "picture": None})(2, 2)
-    return dataclasses.replace(posterior, pair=pair, draws=moved)
+    return dataclasses.replace(posterior, pair=pair, draws=moved, table=None)
 
 
 def test_the_table_tells_of_draws_as_they_came_and_aligned():

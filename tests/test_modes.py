@@ -174,12 +174,11 @@ def test_label_switching_alone_is_no_mode():
     ("spoil", "reason"),
     [
         (lambda p: dataclasses.replace(p, table=None), "rows were not kept"),
-        (lambda p: dataclasses.replace(p, draws={"other": p.draws["loc"]}), "no draws of loc"),
         (lambda p: dataclasses.replace(p, draws={"loc": p.draws["loc"][:, :12]}), "3 parameters need more draws"),
         (lambda p: dataclasses.replace(p, draws={"loc": p.draws["loc"][..., :1].expand(-1, -1, 3)}), "do not vary in every parameter"),
         (lambda p: dataclasses.replace(p, draws={"loc": p.draws["loc"][:, :1].expand(-1, 1000, 3)}), "do not vary in every parameter"),
     ],
-    ids=["no rows", "other sites", "few draws", "one direction", "still"],
+    ids=["no rows", "few draws", "one direction", "still"],
 )
 def test_weights_that_cannot_be_known_say_why(spoil, reason):
     posterior = spoil(settled(TwoSided(3)))

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .chains import RHAT
+from .between_chains import RHAT
 from .pictures import pictures, worst
 
 if TYPE_CHECKING:
