@@ -156,7 +156,7 @@ def _fit(
 
     Raises MemoryError where the GPU has too little.
     """
-    objective, begins = starts(program, guide, restarts, make)
+    objective, begins = starts(program, guide, [program.x] * restarts, make)
     try:
         fits = fit_batch(objective, begins, source, recipe, **watching)
     except torch.OutOfMemoryError as error:

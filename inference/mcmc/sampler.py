@@ -23,10 +23,15 @@ class Kernel(Protocol):
 
 
 class Sampler:
-    """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved."""
+    """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved.
 
-    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int) -> None:
-        self._kernel, self._target, self._keys, self._warmup = kernel, target, keys, warmup
+    alike: whether all chains have the same posterior. Where each has its own, no chain can take over another's place, nor does
+    its log density tell of the other's; one step size and one scale, learnt from the chains' spreads about their own means, leave
+    every chain's posterior what it is, and are only as quick as the posteriors are alike.
+    """
+
+    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int, alike: bool = True) -> None:
+        self._kernel, self._target, self._keys, self._warmup, self._alike = kernel, target, keys, warmup, alike
         self._stretches = {end: begin for begin, end in windows(warmup)}
         self._step = StepSize(kernel.target_acceptance)
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -82,9 +87,8 @@ class Sampler:
 
     def _learn_space(self, seen: list[tuple[Tensor, Tensor]]) -> None:
         positions, log_densities = (torch.stack(part) for part in zip(*seen, strict=True))
-        lost = hopeless(positions, log_densities)
         now = positions[-1]
-        if lost.any():
+        if self._alike and (lost := hopeless(positions, log_densities)).any():
             good = (~lost).nonzero()[:, 0]
             self.restarted += int(lost.sum())
             now = now.index_put((lost.nonzero()[:, 0],), now[good[torch.arange(int(lost.sum())) % len(good)]])
