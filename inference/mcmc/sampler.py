@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .leapfrog import State, Target, init
 from .noise import normal, uniform
-from .space import Space, estimate
+from .space import Space, estimate, estimate_each
 from .warmup import StepSize, first_step_size, hopeless, windows
 
 
@@ -25,9 +25,9 @@ class Kernel(Protocol):
 class Sampler:
     """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved.
 
-    alike: whether all chains have the same posterior. Where each has its own, no chain can take over another's place, nor does
-    its log density tell of the other's; one step size and one scale, learnt from the chains' spreads about their own means, leave
-    every chain's posterior what it is, and are only as quick as the posteriors are alike.
+    alike: whether all chains have the same posterior. Where each has its own, no chain can take another's place, nor does its log
+    density tell of the other's, so that none is moved, and each learns a scale of its own. They still learn one step size: whatever
+    it is, it leaves every chain's posterior what it is.
     """
 
     def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int, alike: bool = True) -> None:
@@ -40,7 +40,7 @@ class Sampler:
     def set_out(self, starts: Tensor, dense: bool) -> None:
         """Begin at the first of `starts` (draw, chain, dim), whose spread is the first guess at the posterior's."""
         self._dense = dense
-        self._settle_in(starts[0], estimate(starts, dense))
+        self._settle_in(starts[0], self._estimated(starts))
 
     def warm_up(self) -> float:
         """One transition of every chain, from which the sampler learns; returns the mean acceptance."""
@@ -93,7 +93,10 @@ class Sampler:
             self.restarted += int(lost.sum())
             now = now.index_put((lost.nonzero()[:, 0],), now[good[torch.arange(int(lost.sum())) % len(good)]])
             positions = positions[:, good]
-        self._settle_in(now, estimate(positions, self._dense))
+        self._settle_in(now, self._estimated(positions))
+
+    def _estimated(self, positions: Tensor) -> Space:
+        return estimate(positions, self._dense) if self._alike else estimate_each(positions)
 
     def _settle_in(self, positions: Tensor, space: Space) -> None:
         """Go on from `positions` (chain, dim) in another space, where the step size is to be learnt again."""
