@@ -110,8 +110,8 @@ def draw_each(
 ) -> tuple[Values, dict[str, Tensor]]:
     """Draws (chain, draw, *site) of one chain for each data set of `rows` (chain, rows, ...), and their statistics.
 
-    settings: as `mcmc` names them, but for how many chains. The chains warm up together, but learn of each other nothing but one
-    step size and one trajectory length: whatever these are, a chain's draws are of its own posterior (`Sampler`).
+    settings: as `mcmc` names them, but for how many chains. The chains move together, but each learns a scale and a step size of its
+    own; for "chees" they share how many steps a trajectory takes, which leaves a chain's posterior what it is.
 
     Raises:
         ValueError: the density is not finite where a chain starts. KeyboardInterrupt: draws cut short are too few for the use.
