@@ -1,7 +1,8 @@
-"""Inference for any Pyro model/guide pair: `svi`, `mcmc`, and `diagnose`. It knows no model."""
+"""Inference for any Pyro model/guide pair: `svi`, `mcmc`, `diagnose` and `calibrate`. It knows no model."""
 
 from . import checks
 from .diagnostics import Finding, Report, diagnose
+from .diagnostics.calibration import Calibration, calibrate
 from .mcmc import mcmc
 from .pair import Pair
 from .posterior import Posterior
@@ -10,4 +11,19 @@ from .svi import svi
 from .symmetry import Permutation
 from .table import Table, as_table
 
-__all__ = ["Finding", "Pair", "Permutation", "Posterior", "Report", "Table", "as_table", "checks", "diagnose", "load", "mcmc", "svi"]
+__all__ = [
+    "Calibration",
+    "Finding",
+    "Pair",
+    "Permutation",
+    "Posterior",
+    "Report",
+    "Table",
+    "as_table",
+    "calibrate",
+    "checks",
+    "diagnose",
+    "load",
+    "mcmc",
+    "svi",
+]

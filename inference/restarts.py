@@ -86,8 +86,8 @@ def fit_batch(
         held: rows held out, by which to stop. checkpoint: where to go on from, and to save to.
 
     Raises:
-        ValueError: the starts have other names than the parameters, minibatches of each restart's own rows, or the loss of every restart is not finite; the message
-            names the site.
+        ValueError: the starts have other names than the parameters, each restart's own rows are to be drawn in minibatches, or the
+            loss of every restart is not finite; the message names the site.
     """
     wanted = [name for name, _ in objective.named_parameters()]
     if sorted(starts) != sorted(wanted):

@@ -1,0 +1,249 @@
+"""Whether a pair is calibrated under a method: whether its posteriors cover the truth as often as they say."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..compiling import Compile
+from ..guides import check_name
+from ..mcmc import KERNELS
+from ..pair import Pair
+from ..posterior import Posterior
+from ..program import Program, Values
+from ..progress import progress_line
+from ..restarts import Recipe
+from ..run import at_least, choose_device, seeded
+from ..suggest import unknown
+from ..svi import check_recipe, maker
+from ..table import Table
+from ..unconstrained import fixed
+from . import ecdf
+from .convert import labelled
+from .deviations import judge, summary
+from .findings import Finding
+from .ranks import Uniformity, ranks
+from .refit import Method, densities, fit_each
+from .simulate import Simulated, check_each, simulate, template
+from .thinning import thinned
+
+FEWEST, LEVEL = 20, 0.95
+DENSITIES = ("log joint", "log likelihood")
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What `calibrate` found.
+
+    name: what was judged. ranks: quantity -> (simulation,) how many of `draws` draws lie below the truth. table: one row a quantity
+    (`deviations.summary` tells its columns). findings: what was looked at and what it says. ok: nothing found speaks against it.
+    """
+
+    name: str
+    ranks: Mapping[str, np.ndarray]
+    draws: int
+    table: pd.DataFrame
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        return not any(f.severity == "failure" for f in self.findings)
+
+    @cached_property
+    def uniformity(self) -> Uniformity:
+        """What uniform ranks, of as many simulations and draws, look like."""
+        return Uniformity(len(next(iter(self.ranks.values()))), self.draws, np.random.default_rng(0))
+
+    @property
+    def title(self) -> str:
+        """What was run, in a line."""
+        simulations = len(next(iter(self.ranks.values())))
+        return f"{self.name}: {simulations} simulations, ranks among {self.draws} draws"
+
+    @property
+    def verdict(self) -> str:
+        """The answer, in a line."""
+        found = {severity: [f.name for f in self.findings if f.severity == severity] for severity in ("failure", "warning")}
+        if found["failure"]:
+            return "Not calibrated, or not known to be: " + ", ".join(dict.fromkeys(found["failure"])) + "."
+        doubts = ", ".join(dict.fromkeys(found["warning"]))
+        return f"Calibrated, with care: {doubts}." if doubts else "Calibrated, as far as so many simulations can tell."
+
+    def picture(self) -> Figure:
+        """How far the ranks of each quantity are from uniform, with bands that all lines stay in, of 95%, if they are calibrated."""
+        return ecdf.differences(self, LEVEL)
+
+    def __str__(self) -> str:
+        table = self.table.to_string(float_format=lambda v: f"{v:.3g}", na_rep="", max_rows=40)
+        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", table])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        source = files("inference.diagnostics").joinpath("calibration.html").read_text(encoding="utf-8")
+        table = self.table.to_html(float_format=lambda v: f"{v:.3g}", border=0, na_rep="")
+        return jinja2.Environment(autoescape=True).from_string(source).render(calibration=self, table=table)
+
+
+def calibrate(
+    subject: Pair | Posterior,
+    *,
+    rows: Any = None,
+    simulations: int = 200,
+    method: str | None = None,
+    draws: int | None = None,
+    simulator: Pair | None = None,
+    warmup: int = 500,
+    steps: int = 5000,
+    lr: float = 0.05,
+    particles: int = 8,
+    objective: str | None = None,
+    guide: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    compile: Compile = "auto",
+    progress: bool | None = None,
+) -> Calibration:
+    """Judge a pair under a method by data sets that its own model makes, of which the truth is known; all are fitted as one batch.
+
+    For a pair, parameters are drawn from the prior and rows from the model; then the rank of the true value among draws of the
+    posterior is uniform, for every parameter and every function of parameters and data. For a `Posterior`, parameters are drawn
+    from it and new rows from the model, and the pair is fitted to the rows observed and the new ones together: that tells of the
+    region of parameters that matters for these data, and also whether the posterior itself is right.
+
+    What is ranked: every number in a posterior's table, after the pair's symmetries are undone in truth and draws alike, and the
+    log density of the rows, alone and jointly with the parameters, which tells of faults that no parameter shows. Draws of a chain
+    are thinned until they are nearly independent. The rows that a posterior from `method="svi"` is fitted to are never minibatches.
+
+    Arguments:
+        subject: a pair; or a Posterior that has kept its rows, of the prior and the method which are to be judged.
+        rows: how many rows to simulate each time (20, or as many as were observed), or rows whose shape and holes to take; a pair
+            whose rows are not a table needs them.
+        simulations: how many data sets. method: "svi" (the default for a pair), "nuts", "chees" or "hmc".
+        draws: of each posterior (100 by "svi"; by a chain 400, which are thinned).
+        simulator: a pair to make the data sets, in place of the pair itself, with the same parameters: the faults that differ show.
+        warmup: of each chain. steps, lr, particles, objective, guide: as `svi` has them.
+        seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
+        compile: as in `svi` and `mcmc`.
+
+    Raises:
+        ValueError: fewer than 20 simulations or draws, an argument out of range, a model that cannot be simulated (an improper
+            prior), simulated rows that the pair's `check` refuses (which is said), a posterior that has kept no rows.
+        TypeError: what is handed in is neither a pair nor a posterior, or the model's rows are not whole.
+
+    References: Talts, Betancourt, Simpson, Vehtari & Gelman 2018, arXiv:1804.06788; Saeilynoja, Schmitt, Buerkner & Vehtari 2025,
+    "Posterior SBC: simulation-based calibration checking conditional on data", arXiv:2502.03279; and those of `ranks`.
+    """
+    pair = _pair_of(subject)
+    method = method or (subject.how["method"] if isinstance(subject, Posterior) else "svi")
+    if isinstance(subject, Posterior) and guide is None and subject.how["method"] == method == "svi":
+        guide = None if subject.how["guide"] == "its own" else subject.how["guide"]
+    draws = draws if draws is not None else 100 if method == "svi" else 400
+    at_least(FEWEST, simulations=simulations, draws=draws)
+    at_least(0, seed=seed)
+    _check_method(method, guide)
+    recipe = Recipe(steps, lr=lr, compile=compile)
+    check_recipe(recipe, particles=particles, warmup=warmup)
+    make = maker(objective or getattr(pair, "objective", "elbo"), None, particles)
+    how = Method(method, draws, seed, compile, guide, make, recipe, warmup)
+    where = choose_device(device)
+    pair, simulator = (deepcopy(p).to(device=where, dtype=torch.get_default_dtype()) for p in (pair, simulator or pair))
+    with seeded(seed, where), progress_line(f"calibrate {method} {type(pair).__name__}", how.steps, progress) as tell:
+        made = _simulated(subject, simulator, rows, simulations, where)
+        table = check_each(pair, made.rows)
+        program = Program(pair, made.rows[0])
+        program.missing = bool(made.rows.isnan().any())
+        _same_sites(program, made.truth)
+        fits, went = fit_each(program, made.rows, how, tell)
+        truth, drawn, labels = _quantities(program, made, fits, table)
+    return _judged(f"{type(pair).__name__} by {method}", method, truth, drawn, labels, went, seed)
+
+
+def _pair_of(subject: Any) -> Pair:
+    if isinstance(subject, Pair):
+        return subject
+    if not isinstance(subject, Posterior):
+        raise TypeError(f"the first argument must be a pair, such as zoo.create makes, or a posterior, not {type(subject).__name__}")
+    if subject.table is None:
+        raise ValueError(f"{subject.name} has not kept its rows, to which new ones are added; calibrate its pair instead")
+    return subject.pair
+
+
+def _check_method(method: str, guide: str | None) -> None:
+    if method == "map" or guide == "map":
+        raise ValueError("a point has no uncertainty to calibrate; use method='svi' with a guide, or 'nuts'")
+    if method not in ("svi", *KERNELS):
+        raise ValueError(unknown("method", method, ("svi", *KERNELS)))
+    check_name(guide)
+
+
+def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int, device: torch.device) -> Simulated:
+    """The data sets, with the parameters behind them."""
+    if isinstance(subject, Pair):
+        return simulate(simulator, template(simulator, 20 if rows is None else rows, device), count)
+    seen = subject.table.x.to(device)
+    like = torch.zeros_like(seen) if rows is None else template(simulator, rows, device)
+    flat = {n: d.flatten(0, 1).to(seen) for n, d in subject.draws.items() if n in Program(simulator, seen).parameters}
+    total = len(next(iter(flat.values())))
+    chosen = torch.randperm(total, device=device)[:count] if count <= total else torch.randint(total, (count,), device=device)
+    made = simulate(simulator, like, count, {n: d[chosen] for n, d in flat.items()})
+    return Simulated(made.truth, torch.cat([seen.expand(count, *seen.shape), made.rows], 1))
+
+
+def _same_sites(program: Program, truth: Values) -> None:
+    wanted = {n: tuple(s.shape) for n, s in program.parameters.items()}
+    made = {n: tuple(v.shape[1:]) for n, v in truth.items()}
+    if wanted != made:
+        raise ValueError(f"the simulator draws the parameters {made}, and the pair that is fitted has {wanted}; they must agree")
+
+
+def _quantities(program: Program, made: Simulated, fits: Values, table: Table) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """All that is ranked, of the truth (simulation, quantity) and of the draws (simulation, draw, quantity), and its names.
+
+    A symmetry is undone by what the draws have in common. That treats truth and draws alike, so that they stay exchangeable, if
+    nothing tells the truth from them: it takes a random place among the draws of its simulation.
+    """
+    together = {n: torch.cat([made.truth[n][:, None], fits[n]], 1) for n in program.parameters}
+    found = densities(program, together, made.rows)
+    extra = torch.stack([found.pop(name) for name in DENSITIES], -1).double().cpu()
+    count, size = extra.shape[:2]
+    member, order = torch.arange(count), torch.arange(size).repeat(count, 1)
+    place = torch.randint(size, (count,))
+    order[member, 0], order[member, place] = place, 0
+    shuffled = {n: _reordered(v, order) for n, v in {**together, **found}.items()}
+    how = {"method": "svi", "fixed": fixed(program, program.x)}
+    labels, values = labelled(Posterior.of(program.pair, shuffled, {}, how, table))
+    values = torch.cat([_reordered(values, order), extra], -1).numpy()
+    return values[:, 0], values[:, 1:], [*labels, *DENSITIES]
+
+
+def _reordered(values: Tensor, order: Tensor) -> Tensor:
+    """`values` (simulation, draw, ...) with the draws of each simulation in its `order`; a swap undoes itself."""
+    return values[torch.arange(len(order), device=values.device)[:, None], order.to(values.device)]
+
+
+def _judged(
+    name: str, method: str, truth: np.ndarray, drawn: np.ndarray, labels: list[str], went: dict[str, Any], seed: int
+) -> Calibration:
+    rng = np.random.default_rng(seed)
+    good = np.isfinite(truth).all(1) & np.isfinite(drawn).all((1, 2))
+    if good.sum() < FEWEST:
+        raise ValueError(f"{name}: draws or densities of {len(good) - good.sum()} of {len(good)} simulations are not finite")
+    truth, drawn = truth[good], drawn[good]
+    effective = None
+    if method != "svi":
+        drawn, effective = thinned(drawn)
+    found = ranks(truth, drawn, rng)
+    table = summary(labels, truth, drawn, found, method, rng)
+    table.loc[list(DENSITIES), "contraction"] = np.nan
+    findings = judge(table, method, went, effective, lost=int((~good).sum()))
+    return Calibration(name, dict(zip(labels, found.T, strict=True)), drawn.shape[1], table, findings)
