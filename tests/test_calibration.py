@@ -1,6 +1,6 @@
 """Calibration: right pairs pass, and every planted fault is caught."""
 
-import re
+from dataclasses import replace
 
 import numpy as np
 import pyro
@@ -11,7 +11,7 @@ from arviz_stats.ecdf_utils import simulate_confidence_bands
 from torch import Tensor
 
 import zoo
-from inference import Pair, calibrate, mcmc, svi
+from inference import Pair, calibrate, mcmc
 from inference.diagnostics import calibration
 from inference.diagnostics.ranks import Uniformity, asymmetry, averaged, holm, ranks
 from inference.diagnostics.thinning import thinned
@@ -23,7 +23,7 @@ from inference.restarts import Recipe, fit_batch
 from tests.targets import CorrelatedGaussian
 
 QUICK = {"compile": False, "progress": False}
-CHAINS = {**QUICK, "simulations": 60, "warmup": 100, "draws": 100, "rows": 5}
+CHAINS = {**QUICK, "method": "hmc", "simulations": 50, "warmup": 80, "draws": 200, "rows": 5}
 
 
 class Conjugate(Pair):
@@ -94,20 +94,19 @@ def test_an_exact_guide_is_calibrated():
 
 
 def test_a_guide_that_is_fitted_to_every_data_set_is_calibrated():
-    found = calibrate(Fitted(), simulations=100, rows=5, particles=2, **QUICK)
+    found = calibrate(Fitted(), simulations=100, rows=5, particles=1, **QUICK)
     assert found.ok, str(found)
 
 
 def test_chains_that_each_have_a_data_set_are_calibrated():
-    found = calibrate(Conjugate(), method="nuts", **CHAINS)
+    found = calibrate(Conjugate(), **{**CHAINS, "method": "nuts"})
     assert found.ok, str(found)
     assert named(found, "effective draws")[0].severity == "good"
 
 
-@pytest.mark.parametrize("covariance", ["spherical"])
-def test_a_mixture_by_chains_is_calibrated_though_its_components_have_no_order(covariance):
-    pair = zoo.create("gmm", components=2, dim=1, covariance=covariance, concentration=5.0, shrinkage=0.5, freedom=8.0)
-    found = calibrate(pair, method="nuts", **{**CHAINS, "rows": 15, "warmup": 150})
+def test_a_mixture_by_chains_is_calibrated_though_its_components_have_no_order():
+    pair = zoo.create("gmm", components=2, dim=1, covariance="spherical", concentration=5.0, shrinkage=0.5, freedom=8.0)
+    found = calibrate(pair, **{**CHAINS, "rows": 15, "draws": 300})
     assert found.ok, str(found)
     assert {"weights[0]", "weights[1]", "locs[0, 0]", "locs[1, 0]"} <= set(found.ranks)
 
@@ -157,7 +156,7 @@ class Drifting(hmc.Kernel):
 
 def test_a_biased_sampler_is_caught(monkeypatch):
     monkeypatch.setitem(KERNELS, "hmc", Drifting)
-    found = calibrate(Conjugate(), method="hmc", **CHAINS)
+    found = calibrate(Conjugate(), **CHAINS)
     assert found.table.loc["loc", "deviation"] == "high" and not found.ok, str(found)
 
 
@@ -170,7 +169,7 @@ def test_chains_of_too_few_effective_draws_are_no_verdict(monkeypatch):
             self.memory["length"] = 0.05
 
     monkeypatch.setitem(KERNELS, "hmc", Crawling)
-    found = calibrate(Conjugate(), method="hmc", **CHAINS)
+    found = calibrate(Conjugate(), **CHAINS)
     assert not found.ok and named(found, "effective draws")[0].severity == "failure"
     assert not named(found, "ranks"), "no word on ranks that mean nothing"
 
@@ -178,17 +177,33 @@ def test_chains_of_too_few_effective_draws_are_no_verdict(monkeypatch):
 # Conditional on data
 
 
-def test_the_posterior_of_an_exact_guide_is_calibrated_given_its_data():
-    posterior = svi(Conjugate(), torch.randn(10, 1), steps=1, draws=1000, **QUICK)
-    found = calibrate(posterior, simulations=200, **QUICK)
+@pytest.fixture(scope="module")
+def posterior():
+    """Of ten rows, by chains."""
+    return mcmc(Conjugate(), torch.linspace(-2, 4, 10), kernel="hmc", chains=4, warmup=100, draws=250, **QUICK)
+
+
+def test_a_posterior_is_calibrated_given_its_data(posterior):
+    found = calibrate(posterior, method="svi", simulations=200, **QUICK)
     assert found.ok, str(found)
+    assert calibration._simulated(posterior, posterior.pair, 3, 30, posterior.device).rows.shape == (30, 13, 1)
 
 
-def test_a_posterior_that_is_too_wide_is_caught_given_its_data():
-    posterior = svi(Conjugate(width=3.0), torch.randn(10, 1), steps=1, draws=1000, **QUICK)
-    exact = type(posterior)(Conjugate().double(), posterior.draws, posterior.stats, posterior.how, posterior.table)
-    found = calibrate(exact, simulations=200, **QUICK)
-    assert not found.ok and found.table.loc["loc", "deviation"] == "overconfident"
+def test_a_posterior_that_is_too_narrow_is_caught_given_its_data(posterior):
+    draws = posterior.draws["loc"]
+    narrow = replace(posterior, draws={"loc": draws.mean() + 0.3 * (draws - draws.mean())})
+    found = calibrate(narrow, method="svi", simulations=200, **QUICK)
+    assert not found.ok and found.table.loc["loc", "deviation"] == "underconfident", str(found)
+
+
+def test_chains_judge_the_posterior_that_they_made(posterior):
+    found = calibrate(posterior, **{**CHAINS, "method": None, "rows": 3})
+    assert found.title.startswith("Conjugate by hmc: 50 simulations") and found.ok, str(found)
+
+
+def test_a_posterior_without_its_rows_is_refused(posterior):
+    with pytest.raises(ValueError, match="has not kept its rows"):
+        calibrate(replace(posterior, table=None))
 
 
 # The batch
@@ -200,7 +215,7 @@ def test_fits_to_data_of_their_own_end_where_each_ends_alone():
     starts = {name: p.detach().expand(len(rows), *p.shape) for name, p in objective.named_parameters()}
     fits = fit_batch(objective, starts, rows, Recipe(compile=False))
     exact = torch.stack([pair.posterior(x)[0] for x in rows])
-    assert torch.allclose(fits.parameters["pair.q_loc"], exact, atol=2e-3)
+    assert torch.allclose(fits.parameters["pair.q_loc_unconstrained"], exact, atol=2e-3)
     assert torch.allclose(fits.parameters["pair.q_scale_unconstrained"].exp(), torch.tensor(pair.posterior(rows[0])[1]), atol=2e-3)
 
 
@@ -214,17 +229,17 @@ def test_rows_of_their_own_are_not_drawn_in_minibatches():
 
 @pytest.mark.parametrize("kernel", list(KERNELS))
 def test_chains_with_data_of_their_own_draw_from_their_own_posteriors(kernel):
-    rows, pair = data_sets(), Conjugate()
-    settings = {"kernel": kernel, "warmup": 150, "draws": 300, "thin": 1}
+    rows, pair = data_sets(count=4), Conjugate()
+    settings = {"kernel": kernel, "warmup": 100, "draws": 200, "thin": 1}
     values, stats = draw_each(Program(pair, rows[0]), rows, settings, 0, False, lambda done, note: None)
     draws = values["loc"].numpy()
     for chain, x in zip(draws, rows, strict=True):
         mean, sd = pair.posterior(x)
         _, effective = thinned(chain[None, :, None])
-        assert effective.least > 50
+        assert effective.least > 30
         assert abs(chain.mean() - float(mean)) < 4 * sd / np.sqrt(effective.least)
         assert 0.75 < chain.std() / sd < 1.3
-    assert stats["step_size"].shape == (len(rows), 300)
+    assert stats["step_size"].shape == (len(rows), 200)
 
 
 # The statistics
@@ -341,7 +356,7 @@ def test_simulated_rows_have_the_shape_and_the_holes_of_those_given():
     like[3, 1] = torch.nan
     made = calibration.simulate(pair, like, 30)
     assert made.rows.shape == (30, 12, 2) and (made.rows.isnan() == like.isnan()).all()
-    assert calibrate(pair, rows=like, simulations=20, steps=1, **QUICK).table.notna()["p_ranks"].all()
+    assert calibrate(pair, rows=like, simulations=20, steps=1, particles=1, **QUICK).table.notna()["p_ranks"].all()
 
 
 def test_the_same_seed_gives_the_same_ranks_and_leaves_the_random_numbers_alone():
@@ -364,9 +379,3 @@ def test_a_calibration_reads_well_and_has_a_picture():
     assert [a.get_title() for a in axes if a.get_visible()] == list(found.ranks)
     colours = {a.get_title(): a.lines[0].get_color() for a in axes if a.lines}
     assert colours["loc"] == "C3", "a line outside its band stands out"
-
-
-def test_a_posterior_by_chains_is_judged_by_its_own_kernel():
-    posterior = mcmc(Conjugate(), torch.randn(5, 1), kernel="hmc", chains=2, warmup=60, draws=60, **QUICK)
-    found = calibrate(posterior, **{**CHAINS, "rows": 3})
-    assert re.match(r"Conjugate by hmc: 60 simulations", found.title)
