@@ -146,6 +146,29 @@ def test_a_guide_that_ignores_the_data_is_seen_by_the_densities_alone():
     assert found.table.loc["log likelihood", "p_ranks"] < 0.001 and not found.ok
 
 
+class Failing(Conjugate):
+    """A guide that is lost where the rows are high."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        mean, sd = self.posterior(x)
+        pyro.sample("loc", dist.Normal(torch.where(mean > 1.0, torch.nan, mean), sd))
+
+    def check(self, table, fitting):
+        """Counts the rows that the guide is lost with."""
+        Failing.lost += bool(self.posterior(table.x)[0] > 1.0)
+
+
+def test_fits_that_failed_are_counted_and_left_out():
+    Failing.lost = 0
+    found = calibrate(Failing(), simulations=100, **QUICK)
+    assert Failing.lost > 0 and not found.ok
+    assert f"{Failing.lost} simulations had draws that are not finite" in said(found, "fits")
+    assert len(found.ranks["loc"]) == 100 - Failing.lost
+
+
 class Drifting(hmc.Kernel):
     """A sampler that records where it never was."""
 

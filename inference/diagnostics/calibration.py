@@ -164,8 +164,10 @@ def calibrate(
         program.missing = bool(made.rows.isnan().any())
         _same_sites(program, made.truth)
         fits, went = fit_each(program, made.rows, how, tell)
+        made, fits = _finite(made, fits)
         truth, drawn, labels = _quantities(program, made, fits, table)
-    return _judged(f"{type(pair).__name__} by {method}", method, truth, drawn, labels, went, seed)
+    went["lost"] = simulations - len(made.rows)
+    return _judged(f"{type(pair).__name__} by {method}", method, truth, drawn, labels, went, np.random.default_rng(seed))
 
 
 def _pair_of(subject: Any) -> Pair:
@@ -190,7 +192,7 @@ def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int
     """The data sets, with the parameters behind them."""
     if isinstance(subject, Pair):
         return simulate(simulator, template(simulator, 20 if rows is None else rows, device), count)
-    seen = subject.table.x.to(device)
+    seen = subject.table.x.to(device, torch.get_default_dtype())
     like = torch.zeros_like(seen) if rows is None else template(simulator, rows, device)
     flat = {n: d.flatten(0, 1).to(seen) for n, d in subject.draws.items() if n in Program(simulator, seen).parameters}
     total = len(next(iter(flat.values())))
@@ -204,6 +206,14 @@ def _same_sites(program: Program, truth: Values) -> None:
     made = {n: tuple(v.shape[1:]) for n, v in truth.items()}
     if wanted != made:
         raise ValueError(f"the simulator draws the parameters {made}, and the pair that is fitted has {wanted}; they must agree")
+
+
+def _finite(made: Simulated, fits: Values) -> tuple[Simulated, Values]:
+    """The simulations all of whose draws are finite. Raises ValueError where they are too few to judge by."""
+    good = torch.stack([draws.isfinite().flatten(1).all(1) for draws in fits.values()]).all(0)
+    if good.sum() < FEWEST:
+        raise ValueError(f"the draws of {int((~good).sum())} of {len(good)} simulations are not finite: the fits failed; check the priors")
+    return Simulated({n: v[good] for n, v in made.truth.items()}, made.rows[good]), {n: v[good] for n, v in fits.items()}
 
 
 def _quantities(program: Program, made: Simulated, fits: Values, table: Table) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -232,18 +242,13 @@ def _reordered(values: Tensor, order: Tensor) -> Tensor:
 
 
 def _judged(
-    name: str, method: str, truth: np.ndarray, drawn: np.ndarray, labels: list[str], went: dict[str, Any], seed: int
+    name: str, method: str, truth: np.ndarray, drawn: np.ndarray, labels: list[str], went: dict[str, Any], rng: np.random.Generator
 ) -> Calibration:
-    rng = np.random.default_rng(seed)
-    good = np.isfinite(truth).all(1) & np.isfinite(drawn).all((1, 2))
-    if good.sum() < FEWEST:
-        raise ValueError(f"{name}: draws or densities of {len(good) - good.sum()} of {len(good)} simulations are not finite")
-    truth, drawn = truth[good], drawn[good]
     effective = None
     if method != "svi":
         drawn, effective = thinned(drawn)
     found = ranks(truth, drawn, rng)
     table = summary(labels, truth, drawn, found, method, rng)
-    table.loc[list(DENSITIES), "contraction"] = np.nan
-    findings = judge(table, method, went, effective, lost=int((~good).sum()))
+    table.loc[list(DENSITIES), "contraction"] = np.nan  # they depend on the data, and have no prior that data could shrink
+    findings = judge(table, method, went, effective)
     return Calibration(name, dict(zip(labels, found.T, strict=True)), drawn.shape[1], table, findings)

@@ -63,9 +63,13 @@ def _deviations(p: np.ndarray, slope: np.ndarray, spread: np.ndarray) -> list[st
     return named
 
 
-def judge(table: pd.DataFrame, method: str, went: dict[str, list], effective: Effective | None, lost: int) -> list[Finding]:
-    """What is found, in words. lost: how many simulations had draws that are not finite; effective: of a chain's draws."""
-    findings = list(_fits(went, lost, len(table)))
+def judge(table: pd.DataFrame, method: str, went: dict[str, Any], effective: Effective | None) -> list[Finding]:
+    """What is found, in words.
+
+    went: how the fits went; `stopped`, why each batch of `svi` did, `diverging`, how many transitions of each batch of chains, `lost`,
+    how many simulations had draws that are not finite. effective: of a chain's draws.
+    """
+    findings = list(_fits(went))
     if effective is not None and not effective.enough:
         text = f"the chains of some simulations have no more than {effective.least:.0f} (at least {ENOUGH}), too few to rank by."
         return [*findings, Finding("effective draws", "failure", text, "Ask for more draws or a longer warmup: the table says little.")]
@@ -99,9 +103,10 @@ def _one(name: str, p: pd.Series, bad: str, good: str, remedy: str) -> Finding:
     return Finding(name, "failure" if off.min() < FAILURE else "warning", f"{bad}, for {_names(off.index)}, p = {off.min():.2g}.", remedy)
 
 
-def _fits(went: dict[str, list], lost: int, quantities: int) -> Iterator[Finding]:
-    if lost:
-        yield Finding("fits", "failure", f"{lost} simulations had draws that are not finite, and were left out.", "Check the priors.")
+def _fits(went: dict[str, Any]) -> Iterator[Finding]:
+    if went["lost"]:
+        text = f"{went['lost']} simulations had draws that are not finite, and were left out."
+        yield Finding("fits", "failure", text, "Check the priors, or lower lr.")
     unsettled = [text for text in went.get("stopped", []) if text.startswith("reached")]
     if unsettled:
         yield Finding("fits", "warning", f"{unsettled[0]}.", "Ask for more steps.")

@@ -34,7 +34,7 @@ def template(pair: Pair, rows: Any, device: torch.device) -> Tensor:
         ValueError: `rows` is below 1, or the model cannot be simulated. TypeError: what the model observes is not whole rows.
     """
     if not isinstance(rows, Integral):
-        return as_table(rows).x.to(device)
+        return as_table(rows).x.to(device, torch.get_default_dtype())
     at_least(1, rows=rows)
     value = _observed(_simulated(pair, torch.zeros(int(rows), 1, device=device)))["value"]
     return value.new_zeros(value.shape if value.dim() > 1 else (rows, 1), dtype=torch.get_default_dtype())
