@@ -1,5 +1,6 @@
 """Whether a pair is calibrated under a method: whether its posteriors cover the truth as often as they say."""
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..compiling import Compile
 from ..guides import check_name
@@ -25,19 +25,16 @@ from ..restarts import Recipe
 from ..run import at_least, choose_device, seeded
 from ..suggest import unknown
 from ..svi import check_recipe, maker
-from ..table import Table
-from ..unconstrained import fixed
 from . import ecdf
-from .convert import labelled
 from .deviations import judge, summary
 from .findings import Finding
+from .quantities import DENSITIES, finite, quantities
 from .ranks import Uniformity, ranks
-from .refit import Method, densities, fit_each
+from .refit import Method, fit_each
 from .simulate import Simulated, check_each, simulate, template
 from .thinning import thinned
 
 FEWEST, LEVEL = 20, 0.95
-DENSITIES = ("log joint", "log likelihood")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +119,7 @@ def calibrate(
 
     What is ranked: every number in a posterior's table, after the pair's symmetries are undone in truth and draws alike, and the
     log density of the rows, alone and jointly with the parameters, which tells of faults that no parameter shows. Draws of a chain
-    are thinned until they are nearly independent. The rows that a posterior from `method="svi"` is fitted to are never minibatches.
+    are thinned until they are nearly independent. A fit by "svi" takes all its rows in every step.
 
     Arguments:
         subject: a pair; or a Posterior that has kept its rows, of the prior and the method which are to be judged.
@@ -154,7 +151,7 @@ def calibrate(
     recipe = Recipe(steps, lr=lr, compile=compile)
     check_recipe(recipe, particles=particles, warmup=warmup)
     make = maker(objective or getattr(pair, "objective", "elbo"), None, particles)
-    how = Method(method, draws, seed, compile, guide, make, recipe, warmup)
+    how = Method(method, draws, compile, guide, make, recipe, warmup)
     where = choose_device(device)
     pair, simulator = (deepcopy(p).to(device=where, dtype=torch.get_default_dtype()) for p in (pair, simulator or pair))
     with seeded(seed, where), progress_line(f"calibrate {method} {type(pair).__name__}", how.steps, progress) as tell:
@@ -164,8 +161,8 @@ def calibrate(
         program.missing = bool(made.rows.isnan().any())
         _same_sites(program, made.truth)
         fits, went = fit_each(program, made.rows, how, tell)
-        made, fits = _finite(made, fits)
-        truth, drawn, labels = _quantities(program, made, fits, table)
+        made, fits = finite(made, fits, FEWEST)
+        truth, drawn, labels = quantities(program, made, fits, table)
     went["lost"] = simulations - len(made.rows)
     return _judged(f"{type(pair).__name__} by {method}", method, truth, drawn, labels, went, np.random.default_rng(seed))
 
@@ -194,10 +191,10 @@ def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int
         return simulate(simulator, template(simulator, 20 if rows is None else rows, device), count)
     seen = subject.table.x.to(device, torch.get_default_dtype())
     like = torch.zeros_like(seen) if rows is None else template(simulator, rows, device)
-    flat = {n: d.flatten(0, 1).to(seen) for n, d in subject.draws.items() if n in Program(simulator, seen).parameters}
-    total = len(next(iter(flat.values())))
+    wanted, total = Program(simulator, seen).parameters, math.prod(subject.shape)
     chosen = torch.randperm(total, device=device)[:count] if count <= total else torch.randint(total, (count,), device=device)
-    made = simulate(simulator, like, count, {n: d[chosen] for n, d in flat.items()})
+    given = {n: d.to(seen).flatten(0, 1)[chosen] for n, d in subject.draws.items() if n in wanted}
+    made = simulate(simulator, like, count, given)
     return Simulated(made.truth, torch.cat([seen.expand(count, *seen.shape), made.rows], 1))
 
 
@@ -206,39 +203,6 @@ def _same_sites(program: Program, truth: Values) -> None:
     made = {n: tuple(v.shape[1:]) for n, v in truth.items()}
     if wanted != made:
         raise ValueError(f"the simulator draws the parameters {made}, and the pair that is fitted has {wanted}; they must agree")
-
-
-def _finite(made: Simulated, fits: Values) -> tuple[Simulated, Values]:
-    """The simulations all of whose draws are finite. Raises ValueError where they are too few to judge by."""
-    good = torch.stack([draws.isfinite().flatten(1).all(1) for draws in fits.values()]).all(0)
-    if good.sum() < FEWEST:
-        raise ValueError(f"the draws of {int((~good).sum())} of {len(good)} simulations are not finite: the fits failed; check the priors")
-    return Simulated({n: v[good] for n, v in made.truth.items()}, made.rows[good]), {n: v[good] for n, v in fits.items()}
-
-
-def _quantities(program: Program, made: Simulated, fits: Values, table: Table) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All that is ranked, of the truth (simulation, quantity) and of the draws (simulation, draw, quantity), and its names.
-
-    A symmetry is undone by what the draws have in common. That treats truth and draws alike, so that they stay exchangeable, if
-    nothing tells the truth from them: it takes a random place among the draws of its simulation.
-    """
-    together = {n: torch.cat([made.truth[n][:, None], fits[n]], 1) for n in program.parameters}
-    found = densities(program, together, made.rows)
-    extra = torch.stack([found.pop(name) for name in DENSITIES], -1).double().cpu()
-    count, size = extra.shape[:2]
-    member, order = torch.arange(count), torch.arange(size).repeat(count, 1)
-    place = torch.randint(size, (count,))
-    order[member, 0], order[member, place] = place, 0
-    shuffled = {n: _reordered(v, order) for n, v in {**together, **found}.items()}
-    how = {"method": "svi", "fixed": fixed(program, program.x)}
-    labels, values = labelled(Posterior.of(program.pair, shuffled, {}, how, table))
-    values = torch.cat([_reordered(values, order), extra], -1).numpy()
-    return values[:, 0], values[:, 1:], [*labels, *DENSITIES]
-
-
-def _reordered(values: Tensor, order: Tensor) -> Tensor:
-    """`values` (simulation, draw, ...) with the draws of each simulation in its `order`; a swap undoes itself."""
-    return values[torch.arange(len(order), device=values.device)[:, None], order.to(values.device)]
 
 
 def _judged(

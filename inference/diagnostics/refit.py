@@ -26,7 +26,6 @@ class Method:
 
     name: str
     draws: int
-    seed: int
     compile: Compile
     guide: str | None
     make: Callable[[Program, Callable], RenyiBound]
@@ -76,7 +75,8 @@ def _by_guide(program: Program, rows: Tensor, method: Method, tell: Tell) -> tup
 
 def _by_chains(program: Program, rows: Tensor, method: Method, tell: Tell) -> tuple[Values, dict[str, Any]]:
     settings = {"kernel": method.name, "warmup": method.warmup, "draws": method.draws, "thin": 1}
-    values, stats = draw_each(program, rows, settings, method.seed, method.compile, tell)
+    # A seed for each batch: chains of the same number in two batches would share their noise.
+    values, stats = draw_each(program, rows, settings, int(torch.randint(2**31, ())), method.compile, tell)
     return values, {"diverging": int(stats["diverging"].sum())}
 
 
