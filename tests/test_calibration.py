@@ -106,7 +106,7 @@ def test_chains_that_each_have_a_data_set_are_calibrated():
 
 def test_a_mixture_by_chains_is_calibrated_though_its_components_have_no_order():
     pair = zoo.create("gmm", components=2, dim=1, covariance="spherical", concentration=5.0, shrinkage=0.5, freedom=8.0)
-    found = calibrate(pair, **{**CHAINS, "rows": 15, "draws": 300})
+    found = calibrate(pair, **{**CHAINS, "rows": 15, "warmup": 120, "draws": 600})
     assert found.ok, str(found)
     assert {"weights[0]", "weights[1]", "locs[0, 0]", "locs[1, 0]"} <= set(found.ranks)
 
