@@ -12,7 +12,7 @@ from torch import Tensor
 
 import zoo
 from inference import Pair, calibrate, mcmc
-from inference.diagnostics.calibration import calibrate as calibration
+from inference.diagnostics.calibration import calibration
 from inference.diagnostics.calibration.ranks import Uniformity, asymmetry, averaged, holm, ranks
 from inference.diagnostics.calibration.thinning import thinned
 from inference.mcmc import hmc

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from .calibrate import Calibration
+    from .calibration import Calibration
 
 ACROSS = 4
 
