@@ -1,7 +1,8 @@
-"""Inference for any Pyro model/guide pair: `svi`, `mcmc`, and `diagnose`. It knows no model."""
+"""Inference for any Pyro model/guide pair: `svi`, `mcmc`, `diagnose` and `calibrate`. It knows no model."""
 
 from . import checks
-from .diagnostics import Finding, Report, diagnose
+from .diagnostics import Finding, Report, agreement, compare, diagnose
+from .diagnostics.calibration import Calibration, calibrate
 from .mcmc import mcmc
 from .pair import Pair
 from .posterior import Posterior
@@ -11,6 +12,7 @@ from .symmetry import Permutation, Rotation, Sign, Symmetry
 from .table import Table, as_table
 
 __all__ = [
+    "Calibration",
     "Finding",
     "Pair",
     "Permutation",
@@ -20,8 +22,11 @@ __all__ = [
     "Sign",
     "Symmetry",
     "Table",
+    "agreement",
     "as_table",
+    "calibrate",
     "checks",
+    "compare",
     "diagnose",
     "load",
     "mcmc",

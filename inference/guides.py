@@ -1,6 +1,6 @@
 """The guide that a fit uses: the pair's own, a point estimate, or one of Pyro's automatic ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pyro
 import torch
@@ -45,14 +45,16 @@ def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) 
     return made.to(x.device)
 
 
-def starts(program: Program, guide: str | None, count: int, make: Callable[[Program, Callable], RenyiBound]) -> tuple[RenyiBound, Values]:
-    """The objective that `make` makes of the guide, and `count` starts from the data: (count, ...) of its named parameters."""
+def starts(
+    program: Program, guide: str | None, data: Iterable[Tensor], make: Callable[[Program, Callable], RenyiBound]
+) -> tuple[RenyiBound, Values]:
+    """The objective that `make` makes of the guide, and a start from each of `data`: (start, ...) of its named parameters."""
     found, objective = [], None
     with torch.no_grad(), pyro.settings.context(module_local_params=True):
-        for _ in range(count):
-            program.pair.start(program.x)
-            start = run_guide(program, program.pair.guide, program.x)[0] if guide else {}
-            made = make(program, choose_guide(guide, program, program.x, start))
+        for x in data:
+            program.pair.start(x)
+            start = run_guide(program, program.pair.guide, x)[0] if guide else {}
+            made = make(program, choose_guide(guide, program, x, start))
             found.append({name: p.detach().clone() for name, p in made.named_parameters()})
             objective = objective or made
     return objective, {name: torch.stack([values[name] for values in found]) for name in found[0]}

@@ -10,9 +10,10 @@ from .stream import Rows
 
 
 class Batches(Protocol):
-    """What a fit asks of its rows. rows: how many a step; order: what must be kept to go on; holes: whether one was met unforeseen."""
+    """What a fit asks of its rows. example: rows shaped like those of a step; order: what must be kept to go on; holes: whether one
+    was met unforeseen."""
 
-    rows: int
+    example: Tensor
     order: Tensor
     holes: bool
 
@@ -26,24 +27,26 @@ class Minibatches:
     holes = False
 
     def __init__(self, x: Tensor, rows: int | None) -> None:
-        self._x, self.rows = x, rows or len(x)
+        self._x, self._rows = x, rows or len(x)
+        self.example = x[: self._rows]
         self.order = torch.arange(len(x), device=x.device)
 
     def at(self, step: int) -> Tensor:
         """See `Batches`."""
-        if self.rows == len(self._x):
+        if self._rows == len(self._x):
             return self._x
-        begin = step % (len(self._x) // self.rows) * self.rows
+        begin = step % (len(self._x) // self._rows) * self._rows
         if begin == 0:
             self.order = torch.randperm(len(self._x), device=self._x.device)
-        return self._x[self.order[begin : begin + self.rows]]
+        return self._x[self.order[begin : begin + self._rows]]
 
 
 class Streamed:
     """`rows` of a stream a step; the order follows from the seed and the step, so that nothing must be kept to go on."""
 
     def __init__(self, stream: Rows, rows: int, like: Tensor) -> None:
-        self._stream, self.rows, self._like = stream, rows, like
+        self._stream, self._rows, self._like = stream, rows, like
+        self.example = like[:rows]
         self._seed = int(torch.randint(2**31, ()))
         self._coming: Iterator[Tensor] | None = None
         self._next = 0
@@ -52,7 +55,7 @@ class Streamed:
     def at(self, step: int) -> Tensor:
         """See `Batches`."""
         if self._coming is None or step != self._next:
-            self._coming = self._stream.batches(self.rows, self._seed, step)
+            self._coming = self._stream.batches(self._rows, self._seed, step)
         self._next = step + 1
         batch = next(self._coming)
         self.holes = self.holes or bool(batch.isnan().any())

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 import pyro
 import pyro.poutine.indep_messenger
@@ -13,7 +13,10 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from .symmetry import Symmetry
-from .table import Table
+from .table import Table, as_table
+
+if TYPE_CHECKING:
+    from .diagnostics.graph import GenerativeGraph
 
 
 class Pair(PyroModule):
@@ -34,6 +37,8 @@ class Pair(PyroModule):
       They are undone in the order given before draws are compared.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
+    - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
+      data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
     - `picture(posterior)`: the family's own figure, for the report.
     - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
 
@@ -51,6 +56,7 @@ class Pair(PyroModule):
     restated: tuple[str, ...] = ()
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     any_length: ClassVar[bool] = False
+    quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.
@@ -80,6 +86,12 @@ class Pair(PyroModule):
     def rows(self, x: Tensor, size: int | None = None) -> pyro.poutine.indep_messenger.IndepMessenger:
         """The plate "data" over the rows of `x`, which stand for `size` rows."""
         return pyro.plate("data", size or len(x), subsample=torch.arange(len(x), device=x.device))
+
+    def graph(self, x: Any) -> "GenerativeGraph":
+        """The model's sites, which depends on which, and their plates: a drawing in a notebook, `svg` elsewhere. `x`: some rows."""
+        from .diagnostics.graph import generative_graph
+
+        return generative_graph(self, as_table(x).x)
 
 
 def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:

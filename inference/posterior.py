@@ -1,21 +1,29 @@
 """Posterior: what every method returns, and what users do with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import arviz_stats
 import numpy as np
+import pandas as pd
 import pyro
 import torch
 import xarray as xr
 from torch import Tensor
 
 from . import latent, predictive, sequences, storage
-from .diagnostics import convert
+from .diagnostics import convert, predictive_checks, reweigh
+from .diagnostics.loo import loo
+from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
+from .program import Program
 from .table import Table
+
+if TYPE_CHECKING:
+    from .diagnostics.graph import GenerativeGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +86,11 @@ class Posterior:
             draws = symmetry.align(draws)
         return draws
 
+    def refuse_foreign(self) -> None:
+        """Refuse draws that are not of the sites of the pair, or of other shapes, with a ValueError that names the site."""
+        if self.table is not None:
+            predictive.refuse_foreign(self, Program(self.pair, predictive.some_rows(self)[:1]))
+
     def log_likelihood(self, x: Any) -> Tensor:
         """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out."""
         return predictive.log_likelihood(self, x)
@@ -125,9 +138,80 @@ class Posterior:
         """The next `steps` of each series, after the last step that was seen, from `samples` draws. Raises ValueError for no steps."""
         return sequences.forecast(self, x, steps, samples, seed)
 
-    def to_arviz(self, log_likelihood: bool = True) -> xr.DataTree:
-        """Groups posterior (aligned draws), sample_stats, log_likelihood by row, observed_data; `loss` for a fit by steps."""
-        return convert.to_arviz(self, log_likelihood)
+    def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
+        """`draws` (by default as many) of a guide's draws, taken by their Pareto smoothed importance: nearer to the posterior.
+
+        Raises ValueError where k-hat forbids it, or the densities of the draws are not known.
+
+        Source: Vehtari, Simpson, Gelman, Yao & Gabry 2024, "Pareto smoothed importance sampling", JMLR 25.
+        """
+        return reweigh.resampled(self, draws, seed)
+
+    def loo(self) -> arviz_stats.ELPDData:
+        """The log density of every row given all others (elpd), by Pareto smoothed importance sampling: as ArviZ has it.
+
+        A guide's draws are weighed by their own importance too. `elpd_i` and `pareto_k` are by row. Rows are taken some at a
+        time, so that memory stays bounded. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+
+        Sources: Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out cross-validation and
+        WAIC", Statistics and Computing 27; Magnusson, Andersen, Jonasson & Vehtari 2019, "Bayesian leave-one-out
+        cross-validation for large data", ICML, for guides.
+        """
+        return loo(self)
+
+    def check(
+        self,
+        quantities: Callable[[Tensor], Tensor] | Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        *,
+        draws: int = 500,
+        seed: int = 0,
+    ) -> "predictive_checks.PredictiveChecks":
+        """Quantities of the data beside those of `draws` data sets of as many rows, each from a draw of the posterior.
+
+        quantities: functions of a data set (rows, ...), `NaN` where missing, to a number or numbers, in torch's operations; by
+            default mean, sd, least, quartiles and largest of every column, and what the pair suggests.
+
+        Returns: `.table` with the posterior predictive p-values, `.unlikely`, `.picture()`. Raises ValueError where no rows
+        were kept, TypeError for a pair with several observed sites.
+
+        Source: Gelman, Meng & Stern 1996, "Posterior predictive assessment of model fitness", Statistica Sinica 6.
+        """
+        return predictive_checks.predictive_checks(self, quantities, draws, seed)
+
+    def sensitivity(self) -> pd.DataFrame:
+        """How much every parameter moves with a power of the prior, and of the rows' density: 0.05 and more is sensitive.
+
+        The column `diagnosis` names a conflict of prior and data, or a prior stronger than the rows. A guide's draws are taken
+        for the posterior's. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+
+        Source: Kallioinen, Paananen, Buerkner & Vehtari 2024, "Detecting and diagnosing prior and likelihood sensitivity with
+        power-scaling", Statistics and Computing 34.
+        """
+        return sensitivity(self)
+
+    def to_arviz(
+        self, log_likelihood: bool | None = None, *, groups: str | Collection[str] = (), draws: int | None = None, seed: int = 0
+    ) -> xr.DataTree:
+        """A DataTree of posterior (aligned draws), sample_stats, log_likelihood by row, log_prior by site, observed_data (the rows),
+        constant_data (hyperparameters), and optimization (the loss) for a fit by steps.
+
+        Arguments:
+            log_likelihood: True, False, or None: where rows times draws are at most 10^7; an attribute says that it was left out.
+            groups: more of them, or "all": "unconstrained_posterior", "posterior_predictive", "prior", "prior_predictive".
+            draws: how many data sets to replicate, of each chain, and draws from the prior; by default what a hundred megabytes hold.
+            seed: of what is simulated.
+
+        Raises:
+            ValueError: an unknown group, a group that is of the rows where none were kept, or draws that are not the pair's.
+            TypeError: data sets cannot be replicated, because the observed site is only part of a row.
+        """
+        return convert.to_arviz(self, log_likelihood, groups, draws, seed)
+
+    def graph(self) -> "GenerativeGraph":
+        """The pair's generative graph: a drawing in a notebook, `svg` elsewhere."""
+        from .diagnostics.graph import generative_graph
+
+        return generative_graph(self.pair, predictive.some_rows(self))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the folder, whole or not at all: safetensors, JSON, netCDF.

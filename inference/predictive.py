@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from pyro import poutine
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     from .posterior import Posterior
 
 CELLS = 20_000_000
+LOGS = 10_000_000
 
 
 def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
     """`function(values, x)` for every draw (first axis), batched as far as memory allows."""
+    refuse_foreign(posterior, program)
     flat = {name: draws[name].flatten(0, 1) for name in program.parameters}
     return batched(function, program.missing, _at_once(program))(flat, program.x)
 
@@ -49,6 +53,25 @@ def _at_once(program: Program) -> int:
     return max(1, CELLS // (8 * program.x.numel()))
 
 
+def rows_of(posterior: "Posterior") -> Table:
+    """The rows that a posterior was given. Raises ValueError where it kept none."""
+    if posterior.table is None:
+        raise ValueError(f"{posterior.name} kept no rows (they were streamed); fit a sample of the rows that fits into memory")
+    return posterior.table
+
+
+def refuse_foreign(posterior: "Posterior", program: Program) -> None:
+    """Refuse draws that are not of the sites that the pair has, or of other shapes. Raises ValueError that names the site."""
+    for name, site in program.parameters.items():
+        found = posterior.draws.get(name)
+        if found is None:
+            there = ", ".join(posterior.draws)
+            raise ValueError(f"{posterior.name}: there are no draws of {name!r}, a site of the pair; there are draws of {there}")
+        if found.shape[2:] != site.shape:
+            shapes = f"{list(found.shape[2:])}, and in the pair {list(site.shape)}"
+            raise ValueError(f"{posterior.name}: a draw of {name!r} has shape {shapes}; were they drawn by another pair?")
+
+
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
     any_length = posterior.pair.any_length
@@ -58,6 +81,12 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     if list(table.x.shape[1 + any_length :]) != shape[any_length:]:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
     return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
+
+
+def some_rows(posterior: "Posterior") -> Tensor:
+    """The rows that the posterior was given; zeros in the shape of one where it kept none."""
+    like = next(iter(posterior.draws.values()))
+    return like.new_zeros((1, *posterior.how["row_shape"])) if posterior.table is None else posterior.table.x.to(like)
 
 
 def _in_order(table: Table, posterior: "Posterior") -> Table:
@@ -77,10 +106,37 @@ def log_likelihood(posterior: "Posterior", x: Any) -> Tensor:
     return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
 
 
+def log_likelihood_by_rows(posterior: "Posterior", table: Table) -> Iterator[np.ndarray]:
+    """log p(row | draw) of the table's rows in order, some at a time so that memory is bounded: (draw, some rows) each."""
+    step = max(1, LOGS // math.prod(posterior.shape))
+    for first in range(0, len(table), step):
+        some = slice(first, first + step)
+        logs = log_likelihood(posterior, replace(table, x=table.x[some], index=table.index[some]))
+        yield logs.flatten(0, 1).double().cpu().numpy()
+
+
+def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
+    """(chain, draw) log density of each site that the rows share, at each draw: what the model says before it sees a row."""
+    program = Program(posterior.pair, some_rows(posterior)[:1])
+
+    def densities(values: Values, x: Tensor) -> Values:
+        nodes = program.trace(values, x).nodes
+        return {name: nodes[name]["log_prob_sum"] for name in program.parameters}
+
+    found = over_draws(posterior, program, densities, posterior.draws)
+    return {name: logs.double().unflatten(0, posterior.shape) for name, logs in found.items()}
+
+
 def score(posterior: "Posterior", x: Any) -> Tensor:
     """See `Posterior.score`."""
     logs = log_likelihood(posterior, x).double().flatten(0, 1)
     return logs.logsumexp(0) - math.log(len(logs))
+
+
+def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
+    """The observed site of one row given the parameters `values`, its latents drawn too; `x` (1, ...) gives its shape."""
+    model = poutine.condition(poutine.uncondition(program.pair.model), data=values)
+    return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
 
 
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
@@ -92,14 +148,45 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
-
-        def simulate(values: Values, x: Tensor) -> Tensor:
-            model = poutine.condition(poutine.uncondition(posterior.pair.model), data=values)
-            return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
-
+        simulate = partial(new_row, program)
         new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])
     columns = posterior.how["columns"]
     return pd.DataFrame(new.cpu().numpy(), columns=columns) if posterior.how["frame"] else new
+
+
+def replicate(posterior: "Posterior", function: Callable[[Tensor], Any], draws: int, seed: int) -> Any:
+    """`function` of the data, and of `draws` data sets like it, each from a draw of the posterior and with the data's holes.
+
+    The data are the values of the model's observed site, in the shape of the rows where it is the whole of them: (rows, ...).
+
+    Arguments:
+        function: of one data set (rows, ...), in torch's operations, so that data sets can be taken together.
+
+    Raises TypeError for a model with several observed sites.
+    """
+    program, _ = program_for(posterior, rows_of(posterior))
+    if len(program.observed) != 1:
+        raise TypeError(f"{posterior.name}: its rows have several observed sites, which are not drawn together: {program.observed}")
+    total, site = math.prod(posterior.shape), program.observed[0]
+
+    def one_row(values: Values, row: Tensor, new: bool) -> Tensor:
+        model = poutine.uncondition(posterior.pair.model) if new else posterior.pair.model
+        value = poutine.trace(poutine.condition(model, data=values)).get_trace(row[None]).nodes[site]["value"]
+        return value.reshape(row.shape) if value.numel() == row.numel() else value.flatten()
+
+    def data_set(values: Values, x: Tensor) -> Any:
+        new = torch.vmap(lambda row: one_row(values, row, True), randomness="different")(x)
+        return function(torch.where(seen, new, torch.nan))
+
+    with seeded(seed, posterior.device):
+        shuffled = torch.randperm(total, device=posterior.device)
+        chosen = shuffled[torch.arange(draws, device=posterior.device) % total]
+        values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
+        any_draw = {name: value[0] for name, value in values.items()}
+        data = batched(lambda row, values: one_row(values, row, False), program.missing)(program.x, any_draw)
+        seen = ~data.isnan()
+        chunk = max(1, CELLS // (8 * program.x.numel()))
+        return function(data), batched(data_set, program.missing, chunk)(values, program.x)

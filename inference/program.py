@@ -92,6 +92,13 @@ class Program:
         """The latent sites that each row has of its own."""
         return {n: s for n, s in self.sites.items() if s.local}
 
+    def batch_axis(self, x: Tensor) -> int | None:
+        """Along which axis of `x` each member of a batch of fits or chains has rows of its own; None where they share them.
+
+        Shared rows are shaped like the program's, (rows, ...); rows of their own have one axis in front, (member, rows, ...).
+        """
+        return 0 if x.dim() > self.x.dim() else None
+
     def trace(self, values: Values, x: Tensor) -> Trace:
         """One run of the model with the given (constrained) values at its sites and its discrete sites enumerated."""
         model = poutine.condition(config_enumerate(self.pair.model, "parallel"), data=values)

@@ -80,18 +80,21 @@ def fit_batch(
 ) -> Fits:
     """Minimise `objective` on rows `x`, in memory or streamed, from each of `starts` at once: name -> (restart, ...) of its parameters.
 
-    Each restart has its own noise; they share the minibatches, the learning rate and the moment to stop.
+    Each restart has its own noise; they share the minibatches, the learning rate and the moment to stop. Rows with one axis more,
+    (restart, rows, ...), are a data set for each, all of it in every step: as many fits to different data in one batch.
 
     Arguments:
         held: rows held out, by which to stop. checkpoint: where to go on from, and to save to.
 
     Raises:
-        ValueError: the starts have other names than the parameters, or the loss of every restart is not finite; the message
-            names the site.
+        ValueError: the starts have other names than the parameters, each restart's own rows are to be drawn in minibatches, or the
+            loss of every restart is not finite; the message names the site.
     """
     wanted = [name for name, _ in objective.named_parameters()]
     if sorted(starts) != sorted(wanted):
         raise ValueError(f"the starts are of {', '.join(starts)}; the guide's parameters are {', '.join(wanted)}")
+    if recipe.batch and isinstance(x, Tensor) and objective.program.batch_axis(x) is not None:
+        raise ValueError(f"batch={recipe.batch}: rows that each restart has of its own are not drawn in minibatches; leave it out")
     return Batch(objective, starts, x, recipe, held).run(tell, checkpoint)
 
 
@@ -105,7 +108,7 @@ class Batch:
         self._batches = batches(x, recipe.batch, here)
         self._solved = Solved(objective)
         self._free = [name for name in self.parameters if name not in self._solved.names]
-        self._step = self._traced(here[: self._batches.rows])
+        self._step = self._traced(self._batches.example)
         self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
         self._schedule, self._average = make_schedule(recipe.schedule, recipe.steps), Average(self._leaves)
         self._losses = here.new_empty((recipe.steps, len(self._leaves[0])), dtype=torch.double)
@@ -119,10 +122,11 @@ class Batch:
         The gradient of the sum of all losses is each restart's own, and is batched where torch has no rule to batch a gradient.
         """
         # One fit is not batched: matrix products of a batch of one are slower than those of none.
-        alone = len(self._leaves[0]) == 1
+        axis = self._objective.program.batch_axis(x)
+        alone = axis is None and len(self._leaves[0]) == 1
         loss, solve = self._objective.loss, self._solved.solutions
         if not alone:
-            loss, solve = (vmap(function, (0, None), randomness="different") for function in (loss, solve))
+            loss, solve = (vmap(function, (0, axis), randomness="different") for function in (loss, solve))
 
         def total(free: Values, solved: Values, x: Tensor) -> tuple[Tensor, Tensor]:
             each = loss(free | solved, x)
@@ -210,7 +214,8 @@ class Batch:
         self.advance(step - self.done)
         chunk = self._batches.at(step)
         loss = float(self._step(self.parameters, chunk)[-1][restart])
-        site = blame(self._objective, {name: value[restart] for name, value in self.parameters.items()}, chunk)
+        rows = chunk if self._objective.program.batch_axis(chunk) is None else chunk[restart]
+        site = blame(self._objective, {name: value[restart] for name, value in self.parameters.items()}, rows)
         raise ValueError(f"the loss became {loss} at step {step + 1} of {steps}{': ' * bool(site)}{site}. {ADVICE}")
 
     def _fits(self) -> Fits:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .posterior import Posterior
 
 FORMAT = 1
-LIKELIHOODS = 10_000_000
 
 
 def save(posterior: "Posterior", folder: Path, overwrite: bool) -> Path:
@@ -89,9 +88,7 @@ def _write(posterior: "Posterior", folder: Path) -> None:
     tensors |= {f"pair.{n}": v for n, v in posterior.pair.state_dict().items()}
     safetensors.torch.save_file({n: v.contiguous().cpu() for n, v in tensors.items()}, folder / "posterior.safetensors")
     (folder / "posterior.safetensors").chmod(0o644)
-    chains, draws = posterior.shape
-    small = posterior.table is not None and chains * draws * len(posterior.table) <= LIKELIHOODS
-    posterior.to_arviz(log_likelihood=small).to_netcdf(folder / "arviz.nc", engine="h5netcdf")
+    posterior.to_arviz().to_netcdf(folder / "arviz.nc", engine="h5netcdf")
     cls = type(posterior.pair)
     record = {
         "format": FORMAT,
@@ -183,7 +180,8 @@ def _rows(folder: Path, record: dict[str, Any], floats: torch.dtype) -> Table | 
             return None
         array = next(iter(tree["observed_data"].data_vars.values())).load()
     index = array.indexes["row"].rename(record["index"])
-    return Table(torch.as_tensor(array.values, dtype=floats), record["how"]["columns"], index, record["how"]["frame"])
+    x = torch.as_tensor(array.values, dtype=floats).reshape(len(index), *record["how"]["row_shape"])
+    return Table(x, record["how"]["columns"], index, record["how"]["frame"])
 
 
 def _checksum(path: Path) -> str:

@@ -87,12 +87,12 @@ def svi(
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
     """
     recipe = Recipe(steps, batch, lr, optimiser, schedule, clip, patience, compile)
-    _check(recipe, particles=particles, restarts=restarts, draws=draws)
+    check_recipe(recipe, particles=particles, restarts=restarts, draws=draws)
     at_least(0, seed=seed)
     check_name(guide)
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
-    make = _maker(objective, alpha, 1 if guide == "map" else particles)
+    make = maker(objective, alpha, 1 if guide == "map" else particles)
     stream = streamed(x, batch)
     pair, table, rows = open_door(pair, x if stream is None else stream.head(SAMPLE), device)
     settings = asdict(recipe) | {"particles": particles, "objective": objective, "alpha": alpha, "restarts": restarts, "draws": draws}
@@ -115,7 +115,8 @@ def svi(
     return posterior if stream is None else replace(posterior, table=None)
 
 
-def _check(recipe: Recipe, **counts: int) -> None:
+def check_recipe(recipe: Recipe, **counts: int) -> None:
+    """Refuse what cannot be optimised by. counts: other numbers that must be at least 1. Raises ValueError."""
     at_least(1, steps=recipe.steps, batch=recipe.batch, patience=recipe.patience, **counts)
     for name, value in {"lr": recipe.lr, "clip": recipe.clip}.items():
         if not (name == "clip" and value is None) and (not isinstance(value, Real) or not 0 < value < math.inf):
@@ -130,7 +131,7 @@ def _check_batch(batch: int | None, rows: int) -> None:
         raise ValueError(f"batch={batch} is more than the {rows} rows; leave it out to use all rows in every step")
 
 
-def _maker(objective: str, alpha: float | None, particles: int) -> Callable[[Program, Callable], RenyiBound]:
+def maker(objective: str, alpha: float | None, particles: int) -> Callable[[Program, Callable], RenyiBound]:
     """What makes the objective of a program and its guide. Raises ValueError for one that there is not, or a bad `alpha`."""
     if objective not in OBJECTIVES:
         raise ValueError(unknown("objective", objective, OBJECTIVES))
@@ -156,7 +157,7 @@ def _fit(
 
     Raises MemoryError where the GPU has too little.
     """
-    objective, begins = starts(program, guide, restarts, make)
+    objective, begins = starts(program, guide, [program.x] * restarts, make)
     try:
         fits = fit_batch(objective, begins, source, recipe, **watching)
     except torch.OutOfMemoryError as error:

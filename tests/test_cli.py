@@ -76,7 +76,7 @@ def test_show_of_an_unknown_name():
 def test_the_help_names_every_command():
     result = call("--help")
     assert result.exit_code == 0
-    for command in ("list", "show", "fit", "report"):
+    for command in ("list", "show", "fit", "report", "compare"):
         assert re.search(rf"\b{command}\b", result.output)
         assert call(command, "--help").exit_code == 0
 

@@ -367,11 +367,11 @@ def test_loading_takes_no_training_step(saved, monkeypatch):
 def test_other_tools_can_read_the_netcdf(saved):
     with xr.open_datatree(saved / "arviz.nc", engine="h5netcdf") as tree:
         assert {"posterior", "sample_stats", "log_likelihood", "observed_data", "optimization"} <= set(tree.children)
-        assert tree["posterior/locs"].dims == ("chain", "draw", "component", "column")
+        assert tree["posterior/locs"].dims == ("chain", "draw", "component", "feature")
         assert tree["posterior/weights"].dims == ("chain", "draw", "component")
         assert tree["log_likelihood/x"].dims == ("chain", "draw", "row")
-        assert tree["observed_data/x"].dims == ("row", "column")
-        assert list(tree["posterior"].column.values) == ["eruptions", "waiting"]
+        assert tree["observed_data/x"].dims == ("row", "feature")
+        assert list(tree["posterior"].feature.values) == ["eruptions", "waiting"]
         np.testing.assert_array_equal(tree["posterior/locs"], fitted().aligned["locs"])
         np.testing.assert_array_equal(tree["observed_data/x"], rows())
         assert tree["optimization/loss"].shape == (60,)

@@ -20,7 +20,7 @@ Values = dict[str, Tensor]
 
 def _made(x: Tensor, locs: list[float], particles: int = 4, guide: str | None = None) -> tuple[NegativeELBO, Values]:
     """An objective and a start at each of `locs`."""
-    objective, values = starts(Program(Normal(), x), guide, len(locs), lambda p, g: NegativeELBO(p, g, particles))
+    objective, values = starts(Program(Normal(), x), guide, [x] * len(locs), lambda p, g: NegativeELBO(p, g, particles))
     name = "guide.loc_unconstrained" if guide == "map" else "pair.q_loc_unconstrained"
     return objective, values | {name: torch.tensor(locs)}
 

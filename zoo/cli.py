@@ -116,6 +116,36 @@ def report(
     typer.echo(f"{found}\n\nreport: {path}")
 
 
+@app.command()
+@_told
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that `zoo fit` wrote, of the same rows.")],
+    traceback: Traceback = False,
+) -> None:
+    """Saved posteriors side by side: which predicts best, and whether each is to be believed."""
+    import inference
+
+    names = [folder.resolve().name for folder in folders]
+    names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    _print_table(inference.compare({name: inference.load(folder) for name, folder in zip(names, folders, strict=True)}))
+
+
+def _print_table(frame: Any) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(frame.index.name, no_wrap=True)
+    for name in frame.columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, row in frame.iterrows():
+        table.add_row(escape(str(label)), *(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    # As wide as it must be: neither a pipe nor a narrow terminal cuts numbers off.
+    Console(width=10_000).print(table)
+
+
 def _rows(data: str) -> Any:
     from inference.files import KINDS
 

@@ -1,6 +1,5 @@
 """Probabilistic principal component analysis."""
 
-import torch
 from sklearn import decomposition
 from torch import Tensor
 

@@ -1,6 +1,8 @@
 """Diagnostics on ArviZ: should this posterior be believed?"""
 
+from .agreement import agreement
+from .compare import compare
 from .findings import Finding
 from .report import Report, diagnose
 
-__all__ = ["Finding", "Report", "diagnose"]
+__all__ = ["Finding", "Report", "agreement", "compare", "diagnose"]

@@ -1,93 +1,53 @@
-"""What is found on whether chains agree."""
+"""Two posteriors of one pair and the same rows against each other: a guide's draws, say, and chains that set out from it."""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from .findings import Finding
-from .modes import Modes, modes
-from .table import invariants
+from .rows import refuse_other_rows
+from .table import summarise
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-RHAT, APART = 1.01, 1.05
-NEGLIGIBLE, ROUGH, SHOWN, LISTED = -10.0, 0.5, 4, 6
+APART, WIDER = 0.3, 1.5
 
 
-def agreement(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
-    """What R-hat says, and where it is large, why: several modes, labels that switched, or components that are called differently."""
-    worst, found = table["rhat"].idxmax(), None
-    rhat = table["rhat"][worst]
-    if rhat > APART:
-        found = modes(posterior, table)
-        text = f"{rhat:.3f} for {worst} (at most {RHAT}): the chains disagree."
-        advice = "Run a longer warmup; if it stays, the posterior has several modes or the model too many components."
-        yield Finding("R-hat", "failure", text, "Run a longer warmup; if it stays, they sit in the modes told next." if found else advice)
-    elif rhat > RHAT:
-        text = f"{rhat:.3f} for {worst} (at most {RHAT}): the chains have not quite mixed."
-        yield Finding("R-hat", "warning", text, "Ask for more draws.")
+def agreement(posterior: "Posterior", other: "Posterior") -> pd.DataFrame:
+    """For every parameter, how far `posterior` is from `other`, after their symmetries are undone.
+
+    Returns columns: `apart`, the difference of the means in standard deviations of `other`; `error`, its Monte Carlo error;
+    `wider`, the ratio of the standard deviations.
+
+    Raises ValueError where the two are of different parameters, were given different rows, or one is a single draw.
+    """
+    refuse_other_rows({posterior.name: posterior, f"{other.name}, the other": other})
+    here, there = summarise(posterior), summarise(other)
+    if list(here.index) != list(there.index):
+        raise ValueError(f"{posterior.name} and {other.name} do not have the same parameters, so they cannot be held against each other")
+    for name, table in ((posterior.name, here), (other.name, there)):
+        if "mcse_mean" not in table:
+            raise ValueError(f"{name} has too few draws to be held against another")
+    with np.errstate(all="ignore"):
+        error = np.hypot(here["mcse_mean"], there["mcse_mean"]) / there["sd"]
+        return pd.DataFrame({"apart": (here["mean"] - there["mean"]) / there["sd"], "error": error, "wider": here["sd"] / there["sd"]})
+
+
+def agree(posterior: "Posterior", other: "Posterior", believed: bool) -> Iterator[Finding]:
+    """Whether the two agree; `believed`: whether `other` is to be believed by itself."""
+    table = agreement(posterior, other)
+    apart = table["apart"].abs() - 3 * table["error"]
+    wider = np.log(table["wider"]).abs()
+    worst, ratio = table["apart"].abs().idxmax(), wider.idxmax()
+    seen = f"means at most {abs(table['apart'][worst]):.2f} sd apart ({worst}), sds {table['wider'][ratio]:.2f} times as large ({ratio})."
+    if not believed:
+        text = f"{other.name}, which is to be judged by, is itself not believed: {seen}"
+        yield Finding("agreement", "warning", text, "Diagnose it first.")
+    elif (apart > APART).any() or not (wider <= np.log(WIDER)).all():
+        advice = "One of them misses a part of the posterior: trust neither until they agree; run mcmc longer, from several guides."
+        yield Finding("agreement", "failure", f"unlike {other.name}: {seen}", advice)
     else:
-        yield Finding("R-hat", "good", f"at most {rhat:.3f}: the chains agree.")
-    if found:
-        yield _modes(found)
-    if "rhat_raw" in table and table["rhat_raw"].max() > APART:
-        yield from _undone(posterior, table)
-    yield from _invariants(posterior, rhat)
-
-
-def _modes(found: Modes) -> Finding:
-    weights = [f" (weight {_share(w)})" for w in found.log_weights] or [""] * len(found.chains)
-    places = [_named(chains) + weight for chains, weight in zip(found.chains, weights, strict=True)]
-    if len(places) > SHOWN:
-        places = [*places[: SHOWN - 1], f"{len(places) - SHOWN + 1} more"]
-    text = f"{len(found.chains)} modes, apart in {found.apart}: {', '.join(places[:-1])} and {places[-1]}."
-    return Finding("modes", "failure", text, _advice(found))
-
-
-def _advice(found: Modes) -> str:
-    if found.unknown:
-        return f"Their weights are not known: {found.unknown}. Judge each by posterior.keep(chains)."
-    counting = [error for w, error in zip(found.log_weights, found.errors, strict=True) if w > NEGLIGIBLE]
-    if max(counting) > ROUGH:
-        return f"The weights are rough, their logarithms known to {max(counting):.1f}: ask for more draws."
-    if len(counting) == 1:
-        kept = found.chains[0] if len(found.chains[0]) <= LISTED else "its chains"
-        return f"Only the first has weight: posterior.keep({kept}) leaves out the rest."
-    return "The draws count modes by their chains, not by these weights: judge each by posterior.keep(chains), and weigh what they say."
-
-
-def _share(log_weight: float) -> str:
-    return f"{math.exp(log_weight):.2f}" if log_weight > math.log(0.005) else f"e^{log_weight:.0f}"
-
-
-def _named(chains: list[int]) -> str:
-    """Chains in words: "chain 1", "chains 0, 2, 3", and no more of these than can be read."""
-    if len(chains) > LISTED:
-        return f"{len(chains)} chains, {chains[0]} the first,"
-    return f"chain{'s' * (len(chains) > 1)} {', '.join(map(str, chains))}"
-
-
-def _undone(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
-    worst = table["rhat_raw"].idxmax()
-    raw, rhat = table["rhat_raw"][worst], table["rhat"][worst]
-    if rhat < raw:
-        what = " and ".join(symmetry.seen_as for symmetry in posterior.pair.symmetries)
-        most = "is" if rhat <= RHAT else "is in part"
-        text = f"R-hat {raw:.3f} of {worst} as it came {most} {what}; undone, it is {rhat:.3f}."
-        yield Finding(what, "note", text)
-
-
-def _invariants(posterior: "Posterior", rhat: float) -> Iterator[Finding]:
-    table = invariants(posterior)
-    if not table["rhat"].notna().any():
-        return
-    worst = table["rhat"].idxmax()
-    if rhat <= RHAT and table["rhat"][worst] > APART:
-        text = f"R-hat is {table['rhat'][worst]:.3f} for {worst} (at most {APART}), which no relabelling explains."
-        yield Finding("invariants", "warning", text, "Ask for more draws.")
-    if rhat > APART and table["rhat"][worst] <= RHAT and posterior.pair.symmetries:
-        text = f"what no symmetry changes agrees (R-hat at most {table['rhat'][worst]:.3f}): the chains differ in what is called which."
-        yield Finding("invariants", "note", text, "Predictions can be believed; components that overlap cannot be told apart.")
+        yield Finding("agreement", "good", f"with {other.name}: {seen}")

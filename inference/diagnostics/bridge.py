@@ -106,11 +106,12 @@ class _Space(NamedTuple):
 def _nearest_copy(symmetries: Iterable[Symmetry], values: Values, own: Values) -> Tensor:
     """(draw,) whether no element of a symmetry brings `values` (draw, *site) closer to the mean of `own`."""
     values, own = ({n: v[None] for n, v in part.items()} for part in (values, own))
-    inside = torch.ones_like(next(iter(values.values()))[0].flatten(1)[:, 0], dtype=torch.bool)
+    first = next(iter(values.values()))
+    inside = torch.ones(first.shape[1], dtype=torch.bool, device=first.device)
     for symmetry in symmetries:
         if symmetry.features(values) is not None:
             moved = symmetry.apply(values, symmetry.towards(values, own))
-            inside &= torch.stack([(moved[n] == values[n])[0].flatten(1).all(1) for n in values]).all(0)
+            inside &= torch.stack([(moved[n] == values[n])[0].reshape(first.shape[1], -1).all(1) for n in values]).all(0)
     return inside
 
 

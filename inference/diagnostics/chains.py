@@ -7,7 +7,7 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 
-from .agreement import agreement
+from .between_chains import between_chains
 from .findings import Finding, not_finite, stuck
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
         text = f"{count} chain{'s' * (count > 1)} can hide that others would settle elsewhere."
         yield Finding("chains", "warning", text, "Run at least 4.")
     if table["rhat"].notna().any():
-        yield from agreement(posterior, table)
+        yield from between_chains(posterior, table)
     yield from _effective(count, table)
     yield from _trajectories(posterior)
     yield from _course(posterior)

@@ -1,6 +1,11 @@
 """A posterior as ArviZ reads it."""
 
-from collections.abc import Mapping
+import datetime
+import importlib.metadata
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import arviz_base
@@ -8,36 +13,164 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from torch import Tensor
+
+from ..run import at_least
+from ..suggest import unknown
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
+MORE = ("unconstrained_posterior", "posterior_predictive", "prior", "prior_predictive")
+# Rows times draws up to which the density of each row at each draw is computed unasked.
+LIMIT = 10_000_000
+KINDS = {"diverging": torch.bool, "n_steps": torch.int64, "tree_depth": torch.int64}
 
-def to_arviz(posterior: "Posterior", log_likelihood: bool) -> xr.DataTree:
+
+def to_arviz(
+    posterior: "Posterior", log_likelihood: bool | None, groups: str | Collection[str], draws: int | None, seed: int
+) -> xr.DataTree:
     """See `Posterior.to_arviz`."""
-    pair, table = posterior.pair, posterior.table
-    groups: dict[str, Any] = {"posterior": {n: d.cpu().numpy() for n, d in posterior.aligned.items()}}
-    by_draw = {n: s.cpu().numpy() for n, s in posterior.stats.items() if tuple(s.shape) == posterior.shape}
-    if by_draw:
-        groups["sample_stats"] = by_draw
+    at_least(1, draws=draws)
+    at_least(0, seed=seed)
+    asked, left_out = _asked(posterior, log_likelihood, groups)
+    posterior.refuse_foreign()
     dims, coords = named(posterior)
-    if table is not None:
-        columns = ["row", *(["column"] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())])]
-        dims, coords = {**dims, "x": columns}, {**coords, "row": _labels(table.index), "column": table.columns}
-        groups["observed_data"] = {"x": table.x.cpu().numpy()}
-        if log_likelihood:
-            groups["log_likelihood"] = {"x": posterior.log_likelihood(table).cpu().numpy()}
-    used = {d for group in groups.values() for name, v in group.items() for d in dims.get(name, ())} | {"row"}
-    tree = arviz_base.from_dict(
-        groups,
-        dims=dims,
-        coords={d: c for d, c in coords.items() if d in used},
-        attrs={"/": {"pair": type(pair).__name__, "method": posterior.how["method"], "inference_library": "latent-zoo"}},
-    )
-    by_step = {n: ("step", s.cpu().numpy()) for n, s in posterior.stats.items() if s.dim() == 1}
-    if by_step:
-        tree["optimization"] = xr.DataTree(xr.Dataset(by_step))
+    dims = {site: [_axis(name) for name in names] for site, names in dims.items()}
+    group = partial(_group, dims=dims, coords={_axis(name): labels for name, labels in coords.items()})
+    found = {"posterior": group(posterior.aligned)}
+    by_draw = {name: stat.to(KINDS.get(name, stat.dtype)) for name, stat in posterior.stats.items() if tuple(stat.shape) == posterior.shape}
+    if "log_q" in by_draw:
+        # Also by the name that `arviz_stats.loo_approximate_posterior` has for it.
+        by_draw["log_p"] = by_draw["lp"]
+    found["sample_stats"] = group(by_draw)
+    found |= _of_rows(posterior, asked, draws, seed)
+    found |= _of_parameters(posterior, asked, draws, seed, group)
+    found["constant_data"] = group(_numbers(posterior.pair.hyperparameters), sample_dims=[])
+    by_step = {name: ("step", stat.cpu().numpy()) for name, stat in posterior.stats.items() if stat.dim() == 1}
+    found["optimization"] = xr.Dataset(by_step)
+    tree = xr.DataTree.from_dict({name: dataset for name, dataset in found.items() if dataset.data_vars})
+    tree.attrs = _attributes(posterior) | left_out
     return tree
+
+
+def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Collection[str]) -> tuple[set[str], dict[str, str]]:
+    """The groups to make that are not always there, and what to say of one left out. Raises ValueError for one that cannot be."""
+    asked = set(MORE if groups == "all" else [groups] if isinstance(groups, str) else groups)
+    for name in asked - set(MORE):
+        raise ValueError(unknown("group", name, MORE))
+    if posterior.table is None:
+        if log_likelihood:
+            raise ValueError(
+                f"{posterior.name} kept no rows for log_likelihood=True; hand the rows you have to posterior.log_likelihood(x)"
+            )
+        return asked, {"log_likelihood": "left out: the rows were not kept"}
+    many = math.prod(posterior.shape) * len(posterior.table) > LIMIT
+    if log_likelihood or (log_likelihood is None and not many):
+        return asked | {"log_likelihood"}, {}
+    said = "left out: rows times draws are many; ask for it by log_likelihood=True" if log_likelihood is None else "left out, as asked"
+    return asked, {"log_likelihood": said}
+
+
+def _group(
+    values: Mapping[str, Any], dims: Mapping[str, list[str]], coords: Mapping[str, Any], sample_dims: Collection[str] = ("chain", "draw")
+) -> xr.Dataset:
+    """A group, its axes named where `dims` has a name for each of a variable's."""
+    arrays = {name: value.cpu().numpy() if isinstance(value, Tensor) else value for name, value in values.items()}
+    dims = {name: list(dims.get(name, ())) for name, a in arrays.items() if len(dims.get(name, ())) == np.ndim(a) - len(sample_dims)}
+    used = {"draw", *(axis for axes in dims.values() for axis in axes)}
+    known = {axis: labels for axis, labels in coords.items() if axis in used}
+    return arviz_base.dict_to_dataset(arrays, dims=dims, coords=known, sample_dims=list(sample_dims), check_conventions=False)
+
+
+def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: int) -> dict[str, xr.Dataset]:
+    """The groups whose variable is `x`, the rows; and the prior's density, to know which takes a row."""
+    from .. import predictive, replicate
+
+    table, found = posterior.table, {}
+    if "posterior_predictive" in asked or "prior_predictive" in asked:
+        replicate.refuse_no_whole_rows(posterior)
+    if table is None:
+        return found
+    axes = [_axis("column")] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())]
+    labels = {"row": _labels(table.index), _axis("column"): table.columns}
+    kind = torch.int64 if replicate.counts(posterior) and not table.x.isnan().any() else table.x.dtype
+
+    def rows(x: Tensor, coords: Mapping[str, Any] = labels, sample_dims: Collection[str] = ("chain", "draw")) -> xr.Dataset:
+        # Rows of one number have no second axis, so that ArviZ sees one density for each.
+        flat = list(table.x.shape[1:]) == [1]
+        dims = {"x": ["row"] if flat else ["row", *axes]}
+        return _group({"x": (x[..., 0] if flat else x).to(kind)}, dims, coords, sample_dims)
+
+    found["log_prior"] = _group(predictive.log_prior(posterior), {}, {})
+    found["observed_data"] = rows(table.x, sample_dims=[])
+    if "log_likelihood" in asked:
+        found["log_likelihood"] = _group({"x": posterior.log_likelihood(table)}, {"x": ["row"]}, labels)
+    if "posterior_predictive" in asked:
+        new, numbers = replicate.posterior_predictive(posterior, draws, seed)
+        found["posterior_predictive"] = rows(new, labels | {"draw": numbers.cpu().numpy()})
+    if "prior_predictive" in asked:
+        found["prior_predictive"] = rows(replicate.prior_predictive(posterior, draws, seed))
+    return found
+
+
+def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, seed: int, group: partial) -> dict[str, xr.Dataset]:
+    """The groups, of those asked for, whose variables are the sites: the prior, and the posterior in unconstrained space."""
+    from .. import replicate
+
+    found = {}
+    if "unconstrained_posterior" in asked:
+        moved = _unconstrained(posterior)
+        # A simplex has one number less there, and its axis another meaning.
+        same = {
+            name: axes
+            for name, axes in group.keywords["dims"].items()
+            if name in moved and moved[name].shape == posterior.draws[name].shape
+        }
+        found["unconstrained_posterior"] = group(moved, dims=same)
+    if "prior" in asked:
+        found["prior"] = group(replicate.prior(posterior, draws, seed))
+    return found
+
+
+def _unconstrained(posterior: "Posterior") -> dict[str, Tensor]:
+    """(chain, draw, *site) of the aligned draws, in the space that samplers move in."""
+    from .. import predictive
+    from ..program import Program
+    from ..unconstrained import Flat
+
+    program = Program(posterior.pair, predictive.some_rows(posterior)[:1])
+    flat = Flat(program.parameters)
+    found = predictive.over_draws(posterior, program, lambda values, _: flat.split(flat.flatten(values)), posterior.aligned)
+    return {name: values.unflatten(0, posterior.shape) for name, values in found.items()}
+
+
+def _numbers(hyperparameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The hyperparameters that are numbers, or lists of numbers of one length."""
+    flat = {n: v for n, v in hyperparameters.items() if v is not None and not isinstance(v, str)}
+    arrays = {name: np.asarray(value) for name, value in flat.items() if not isinstance(value, dict)}
+    return {name: array for name, array in arrays.items() if array.dtype.kind in "biuf"}
+
+
+def _attributes(posterior: "Posterior") -> dict[str, Any]:
+    """What is known of the run, as netCDF can hold it."""
+    how, pair = posterior.how, posterior.pair
+    versions = [found.version for found in importlib.metadata.distributions(name="latent-zoo")]
+    plain = {"method": how["method"], "seed": how.get("seed"), "device": how.get("device"), "sampling_time": how.get("seconds")}
+    nested = {"hyperparameters": pair.hyperparameters, "settings": how.get("settings"), "software": how.get("software")}
+    return {
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(),
+        "inference_library": "latent-zoo",
+        **({"inference_library_version": versions[0]} if versions else {}),
+        "pair": type(pair).__name__,
+        **{name: value for name, value in plain.items() if value is not None},
+        **{name: json.dumps(value) for name, value in nested.items() if value},
+    }
+
+
+def _axis(name: str) -> str:
+    """The name of an axis in ArviZ, whose `plot_forest` has "column" for a thing of its own."""
+    return name.replace("column", "feature") if name.startswith("column") else name
 
 
 def _labels(index: pd.Index) -> np.ndarray:
@@ -47,33 +180,56 @@ def _labels(index: pd.Index) -> np.ndarray:
 
 
 def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """The names of every site's axes, and the labels along them."""
+    """The names of every site's axes, and the labels along them, where there are as many as there should be."""
     declared = posterior.pair.dims
     dims = {}
     for site, draws in posterior.draws.items():
         names = list(declared.get(site, ()))
         dims[site] = names if len(names) == draws.dim() - 2 else [f"{site}_dim_{i}" for i in range(draws.dim() - 2)]
+    sizes: dict[str, set[int]] = {}
+    for site, draws in posterior.draws.items():
+        for axis, size in zip(dims[site], draws.shape[2:], strict=True):
+            sizes.setdefault(axis, set()).add(size)
     columns = posterior.how.get("columns")
-    return dims, {} if columns is None else posterior.pair.coords(columns)
+    labels = {} if columns is None else posterior.pair.coords(columns)
+    return dims, {axis: known for axis, known in labels.items() if sizes.get(axis, {len(known)}) == {len(known)}}
 
 
-def labelled(posterior: "Posterior", draws: Mapping[str, torch.Tensor] | None = None) -> tuple[list[str], torch.Tensor]:
-    """Every number that the posterior has draws of: its label, and (chain, draw, number).
+def entries(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -> dict[str, tuple[str, int]]:
+    """Every number that the posterior has draws of: its label -> its site, and its place in the flattened site.
 
-    Sites that others restate are left out, and entries that can take one value only. Of other `draws` than the aligned ones of
-    all sites, if these are given.
+
+    Sites that others restate are left out, and entries that can take one value only. draws: of sites (chain, draw, *site); by
+    default the aligned ones of all.
     """
     dims, coords = named(posterior)
     known = posterior.how.get("fixed", {})
-    labels, columns = [], []
-    for site, values in (posterior.aligned if draws is None else draws).items():
+    found = {}
+    for site, values in (posterior.draws if draws is None else draws).items():
         if site in posterior.pair.restated:
             continue
-        flat = values.reshape(*values.shape[:2], -1)
-        free = [i for i in range(flat.shape[2]) if i not in known.get(site, ())]
-        for i in free:
-            index = np.unravel_index(i, values.shape[2:])
-            places = [str(coords[d][i]) if d in coords else str(i) for d, i in zip(dims[site], index, strict=True)]
-            labels.append(f"{site}[{', '.join(places)}]" if places else site)
-        columns.append(flat[..., free].double().cpu())
-    return labels, torch.cat(columns, -1) if columns else torch.empty(*posterior.shape, 0, dtype=torch.double)
+        fixed = set(known.get(site, ()))
+        for i in range(values.shape[2:].numel()):
+            if i not in fixed:
+                index = np.unravel_index(i, values.shape[2:])
+                places = [str(coords[d][j]) if d in coords else str(j) for d, j in zip(dims[site], index, strict=True)]
+                found[f"{site}[{', '.join(places)}]" if places else site] = (site, i)
+    return found
+
+
+def drawn(posterior: "Posterior", labels: Sequence[str]) -> Tensor:
+    """(chain, draw, label) the aligned draws of the numbers that `entries` has by these labels, in double precision."""
+    found, aligned = entries(posterior), posterior.aligned
+    columns = [aligned[site].reshape(*posterior.shape, -1)[..., i] for site, i in (found[label] for label in labels)]
+    return torch.stack(columns, -1).double().cpu()
+
+
+def labelled(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -> tuple[list[str], Tensor]:
+    """Every number that the posterior has draws of: its label, and (chain, draw, number). draws: as in `entries`."""
+    by_site: dict[str, list[int]] = {}
+    found = entries(posterior, draws)
+    for site, i in found.values():
+        by_site.setdefault(site, []).append(i)
+    given = posterior.aligned if draws is None else draws
+    columns = [given[site].reshape(*posterior.shape, -1)[..., places].double().cpu() for site, places in by_site.items()]
+    return list(found), torch.cat(columns, -1) if columns else torch.empty(*posterior.shape, 0, dtype=torch.double)

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 WIDTH = 130
+# Rows times draws up to which a report also looks at the rows one by one.
+CHEAP = 2_000_000
 
 
 @dataclass(frozen=True)

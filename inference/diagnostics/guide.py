@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from .findings import Finding, not_finite, stuck
-from .khat import gap, khat, trusted_up_to
+from .khat import GROUP, bound, gap, khat, trusted_up_to
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
 FAR, FAR_EACH = 1.0, 0.05
+UNSEEN = "A mode that no draw came near it cannot see; diagnose(posterior, against=mcmc(pair, x, start=posterior)) may."
 UNLIKE = "Do not rely on its uncertainties. Use mcmc, more particles or another lr, or a richer guide (guide='AutoMultivariateNormal')."
 
 
@@ -37,6 +38,11 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
     yield _stopped(posterior)
     yield from _restarts(posterior)
     draws = posterior.shape[1]
+    if "resampled" in posterior.how:
+        source, enough = posterior.how["resampled"], posterior.how["resampled"]["effective"] >= 100
+        text = f"{draws} of {source['draws']} draws from the guide, taken by their importance: {source['effective']:.0f} draws' worth."
+        yield Finding("resampled", "good" if enough else "warning", text, "" if enough else "Draw more from the guide first.")
+        return
     if draws < 100:
         yield Finding(
             "k-hat", "warning", f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide.", "Ask for draws=1000."
@@ -50,14 +56,17 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
     if np.isnan(k):
         yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
         return
-    seen = f"{k:.2f} (at most {limit:.2f})" if np.isfinite(k) else "every draw has the same importance"
+    seen = f"{k:.2f} (at most {limit:.2f})" if not np.isneginf(k) else "every draw has the same importance"
     if k > limit:
         yield Finding("k-hat", "failure", f"{seen}: the guide misses a tail of the posterior.", UNLIKE)
     else:
-        yield Finding("k-hat", "good" if k <= 0.5 else "note", f"{seen}: the guide misses no tail near its draws.")
+        yield Finding("k-hat", "good" if k <= 0.5 else "note", f"{seen}: the guide misses no tail near its draws.", UNSEEN)
     most = min(FAR, FAR_EACH * len(table))
     said = f"{max(nats, 0):.2f} nats from the guide to the posterior (at most {most:.2f})."
     yield Finding("gap", "failure", said, UNLIKE) if nats > most else Finding("gap", "good", said)
+    single, grouped = bound(posterior), bound(posterior, GROUP)
+    text = f"log evidence at least {single.value:.2f} +- {single.error:.2f} by single draws (the ELBO), "
+    yield Finding("evidence", "note", text + f"{grouped.value:.2f} +- {grouped.error:.2f} by groups of {GROUP}.")
 
 
 def _stopped(posterior: "Posterior") -> Finding:

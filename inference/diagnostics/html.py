@@ -1,22 +1,41 @@
-"""A report as one page of HTML that needs no other file."""
+"""A report as one page of HTML that needs no other file, and as a part of a notebook."""
 
 import base64
 import io
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jinja2
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
-from .pictures import loss_curve, traces
+from .between_chains import RHAT
+from .pictures import pictures, worst
 
 if TYPE_CHECKING:
     from .report import Report
 
+# Rows of a table that are shown unfolded; how many of a longer one, the worst; and how many a page holds at all.
+SHORT, FIRST, MOST = 30, 12, 2000
+STANDALONE = ' xmlns="http://www.w3.org/2000/svg"'
+
+
+class Row(NamedTuple):
+    """A parameter's line in the table. bad: whether its R-hat is too large."""
+
+    label: str
+    cells: list[str]
+    bad: bool
+
 
 def page(report: "Report") -> str:
     """The whole page."""
-    return _render(report, "page")
+    graph = report.posterior.graph().svg.replace(STANDALONE, "")
+    drawn = [(p.caption, p.reading, p.figure and _png(p.figure)) for p in pictures(report)]
+    return _render(report, "page", graph=graph, pictures=drawn, made=_made(report))
 
 
 def fragment(report: "Report") -> str:
@@ -24,26 +43,49 @@ def fragment(report: "Report") -> str:
     return _render(report, "fragment")
 
 
-def _render(report: "Report", form: str) -> str:
+def _render(report: "Report", form: str, **parts: Any) -> str:
     source = files("inference.diagnostics").joinpath("report.html").read_text(encoding="utf-8")
-    template = jinja2.Environment(autoescape=True).from_string(source)
-    table = report.table.to_html(float_format=lambda v: f"{v:.4g}", border=0, na_rep="")
-    pictures = _pictures(report) if form == "page" else []
-    return template.render(report=report, how=report.posterior.how, table=table, pictures=pictures, form=form)
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    table, long = report.table, len(report.table) > SHORT
+    first = table.loc[worst(table)[:FIRST]] if long else table
+    rest = table.iloc[:MOST] if long else table.iloc[:0]
+    return template.render(
+        report=report, form=form, columns=list(table.columns), total=len(table), first=_rows(first), rest=_rows(rest), most=MOST, **parts
+    )
 
 
-def _pictures(report: "Report") -> list[tuple[str, str]]:
-    posterior, drawn = report.posterior, []
-    if posterior.pair.picture is not None and posterior.table is not None:
-        drawn.append(("The data and the model", posterior.pair.picture(posterior)))
-    if "loss" in posterior.stats:
-        drawn.append(("Loss", loss_curve(posterior)))
-    if posterior.shape[1] > 1:
-        drawn.append(("Draws", traces(posterior)))
-    return [(caption, _png(figure)) for caption, figure in drawn]
+def _rows(table: pd.DataFrame) -> list[Row]:
+    written = zip(*[[_number(name, v) for v in table[name]] for name in table.columns], strict=True)
+    bad = table["rhat"] > RHAT if "rhat" in table else np.zeros(len(table), bool)
+    return [Row(str(label), list(cells), bool(b)) for label, cells, b in zip(table.index, written, bad, strict=True)]
+
+
+def _number(column: str, value: float) -> str:
+    """Effective draws are counted whole and R-hat is read to its third decimal; other numbers have four digits."""
+    if not np.isfinite(value):
+        return "" if np.isnan(value) else str(value)
+    return f"{value:.0f}" if column.startswith("ess") else f"{value:.3f}" if column == "rhat" else f"{value:.4g}"
+
+
+def _made(report: "Report") -> dict[str, str]:
+    """How the posterior was made, by name: hyperparameters, and what is known of the run."""
+    how = {name: value for name, value in report.posterior.how.items() if name not in ("fixed", "columns", "frame", "row_shape")}
+    return {name: _plain(value) for name, value in {**report.posterior.pair.hyperparameters, **how}.items() if value is not None}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(v)}" for name, v in value.items() if v is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value[:20])) + (", ..." if len(value) > 20 else "")
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _png(figure: Figure) -> str:
+    """The figure as PNG in base64, of 128 colours, which makes traces a third as long."""
+    canvas = FigureCanvasAgg(figure)
+    figure.dpi = 110
+    canvas.draw()
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(128).save(buffer, "png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()

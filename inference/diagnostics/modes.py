@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
 from .bridge import log_masses
-from .convergence import convergence
+from .convergence import convergence, normal_scores
 from .convert import labelled
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ class Modes(NamedTuple):
 def modes(posterior: "Posterior", table: pd.DataFrame) -> Modes | None:
     """The modes that the chains of a posterior sit in, or None where they form one group; `table` is that of `summarise`.
 
-    Two chains are apart where, in some parameter, their means differ by more than the sum of their standard deviations (a mixture
-    of two equal normals has two modes from there on) and four standard errors. A mode is a group of chains of which none is apart
-    from all others; chains that go to and fro join groups to one. The parameters looked at are the 50 of largest R-hat.
+    Two chains are apart where, in some parameter or its ranks among all draws, their means differ by more than the sum of their
+    standard deviations (a mixture of two equal normals has two modes from there on) and four standard errors. A mode is a group of
+    chains of which none is apart from all others; chains that go to and fro join groups to one. The parameters looked at are the
+    50 of largest R-hat.
     """
     labels, numbers = labelled(posterior)
     # R-hat is NaN where all chains stand still at one place, which tells none apart.
@@ -57,11 +58,14 @@ def modes(posterior: "Posterior", table: pd.DataFrame) -> Modes | None:
 
 def _separate(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(chain, chain) whether two chains of `numbers` (chain, draw, parameter) are apart, and in which parameter most."""
-    chains, draws, count = numbers.shape
+    chains, draws, looked_at = numbers.shape
+    # Ranks see what is apart in a parameter of long tails, and the numbers themselves how far apart.
+    numbers = np.concatenate([numbers, normal_scores(numbers)], 2)
+    count = 2 * looked_at
     each = convergence(np.moveaxis(numbers, 0, 1).reshape(1, draws, chains * count))
     mean, sd, error = (np.nan_to_num(each[name]).reshape(chains, count) for name in ("mean", "sd", "mcse_mean"))
     between = abs(mean[:, None] - mean[None, :])
     overlap = sd[:, None] + sd[None, :] + 4 * np.hypot(error[:, None], error[None, :])
     with np.errstate(all="ignore"):
         ratio = np.nan_to_num(between / overlap)
-    return ratio.max(2) > 1, ratio.argmax(2)
+    return ratio.max(2) > 1, ratio.argmax(2) % looked_at

@@ -1,45 +1,67 @@
-"""Pictures that every posterior has."""
+"""The pictures of a report: which there are for which posterior."""
 
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from .convert import labelled
+from . import chain_pictures, guide_pictures, predictive_picture
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
+    from .report import Report
 
 SHOWN = 12
 
 
-def loss_curve(posterior: "Posterior") -> Figure:
-    """The loss at every step, and its running mean over 50 steps; the axis shows where it settled, not where it began."""
-    loss = posterior.stats["loss"].double().cpu().numpy()
-    figure = Figure(figsize=(9, 2.8))
-    axes = figure.subplots()
-    axes.plot(loss, color="0.8", linewidth=0.6)
-    if len(loss) >= 50:
-        axes.plot(np.arange(49, len(loss)), np.convolve(loss, np.ones(50) / 50, "valid"), color="C0")
-    low, high = np.quantile(loss[len(loss) // 10 :], [0.0, 0.98])
-    axes.set(xlabel="step", ylabel="loss", ylim=(low - 0.1 * (high - low + 1e-9), high + 0.5 * (high - low + 1e-9)))
-    return figure
+class Picture(NamedTuple):
+    """caption: its heading. reading: how to read it, in a sentence, or why it is not there."""
+
+    caption: str
+    reading: str
+    figure: Figure | None
 
 
-def traces(posterior: "Posterior") -> Figure:
-    """For the first parameters: the distribution of each chain's draws, and the draws in order."""
-    labels, draws = labelled(posterior)
-    array = draws.numpy()[..., :SHOWN]
-    figure = Figure(figsize=(9, 1.15 * array.shape[2]), layout="constrained")
-    grid = figure.subplots(array.shape[2], 2, squeeze=False, width_ratios=(1, 2.4))
-    for label, values, (left, right) in zip(labels, np.moveaxis(array, 2, 0), grid, strict=False):
-        edges = np.histogram_bin_edges(values, bins=40)
-        for chain in values:
-            left.hist(chain, edges, histtype="step", density=True, linewidth=0.9)
-            right.plot(chain, linewidth=0.4)
-        left.set_yticks([])
-        left.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-        for axes in (left, right):
-            axes.tick_params(labelsize=7)
-            axes.spines[["top", "right"]].set_visible(False)
-    return figure
+def pictures(report: "Report") -> Iterator[Picture]:
+    """The pictures of a report in order. Where draws are not finite there is nothing to draw."""
+    posterior = report.posterior
+    sound = bool(np.isfinite(report.table["mean"]).all())
+    if sound and posterior.table is not None:
+        if posterior.pair.picture is not None:
+            reading = " ".join((inspect.getdoc(posterior.pair.picture) or "").partition("\n\n")[0].split())
+            yield Picture("The data and the model", reading, posterior.pair.picture(posterior))
+        yield _predictive(posterior)
+    if "loss" in posterior.stats:
+        yield Picture("Loss", guide_pictures.LOSS, guide_pictures.loss_curve(posterior))
+    if sound and {"lp", "log_q"} <= set(posterior.stats) and posterior.shape[1] >= 100:
+        yield Picture("The guide beside the posterior", guide_pictures.RATIOS, guide_pictures.ratios(posterior))
+    if sound and posterior.shape[1] > 1:
+        yield from _of_draws(report)
+
+
+def _predictive(posterior: "Posterior") -> Picture:
+    try:
+        return Picture("Predictive check", predictive_picture.READING, predictive_picture.overlay(posterior))
+    except (TypeError, NotImplementedError) as error:
+        return Picture("Predictive check", f"Not drawn. {error}", None)
+
+
+def _of_draws(report: "Report") -> Iterator[Picture]:
+    posterior, labels = report.posterior, worst(report.table)[:SHOWN]
+    shown = f" {len(labels)} of {len(report.table)} parameters" if len(report.table) > SHOWN else ""
+    if "rhat" not in report.table and posterior.how["method"] == "svi":
+        yield Picture("Draws", guide_pictures.MARGINALS + (shown and f"{shown}."), guide_pictures.marginals(posterior, labels))
+        return
+    yield Picture("Draws", chain_pictures.DRAWS + (shown and f"{shown}, by R-hat."), chain_pictures.draws(posterior, labels))
+    if "energy" in posterior.stats:
+        yield Picture("Energy", chain_pictures.ENERGY, chain_pictures.energy(posterior))
+    if "diverging" in posterior.stats and posterior.stats["diverging"].any() and len(labels) > 1:
+        yield Picture("Divergences", chain_pictures.PLACES, chain_pictures.divergences(posterior, labels))
+
+
+def worst(table: pd.DataFrame) -> list[str]:
+    """The parameters by R-hat, the largest first (none at all is worse still), or as they come where it was not computed."""
+    return list(table["rhat"].fillna(np.inf).sort_values(ascending=False, kind="stable").index if "rhat" in table else table.index)

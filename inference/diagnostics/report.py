@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from . import html
+from .agreement import agree
 from .chains import chains
 from .findings import Finding
 from .guide import point, variational
+from .loo import left_out
+from .pictures import SHOWN, worst
+from .predictive_checks import reproduced
 from .table import summarise
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
+
+LONG = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +54,11 @@ class Report:
         return f"Believe it, with care: {doubts}." if doubts else "Believe it: nothing was found against it."
 
     def __str__(self) -> str:
-        table = self.table.to_string(float_format=lambda v: f"{v:.4g}", max_rows=40)
-        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", table])
+        long = len(self.table) > LONG
+        table = self.table.loc[worst(self.table)[:SHOWN]] if long else self.table
+        said = [f"the {SHOWN} worst of {len(self.table)} parameters:"] if long and "rhat" in table else []
+        lines = table.to_string(float_format=lambda v: f"{v:.4g}")
+        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", *said, lines])
 
     __repr__ = __str__
 
@@ -63,9 +72,18 @@ class Report:
         return path
 
 
-def diagnose(posterior: "Posterior") -> Report:
+def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Report:
     """Whether to believe a posterior of any method: R-hat, effective draws, divergences and energy for MCMC; for variational
-    inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first."""
+    inference, whether the loss settled and the Pareto k-hat of the guide. Declared symmetries are undone first. Then whether the
+    model fits: rows that are left out, and data sets drawn from the posterior, where there are not too many rows.
+
+    against: another posterior of the same pair and rows to hold it against, such as `mcmc` with `start=posterior` gives. Raises
+    ValueError where it is not, and where the draws are not of the pair's sites.
+    """
+    posterior.refuse_foreign()
     table = summarise(posterior)
     look = {"map": point, "svi": variational}.get(posterior.how.get("method"), chains)
-    return Report(posterior, table, list(look(posterior, table)))
+    findings = [found for finder in (look, left_out, reproduced) for found in finder(posterior, table)]
+    if against is not None:
+        findings += agree(posterior, against, diagnose(against).ok)
+    return Report(posterior, table, findings)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from ..graph import Graph
 from .leapfrog import MAX_ENERGY_ERROR, Point, State, Target, kinetic, leapfrog, pick
 from .noise import normal, uniform
 from .space import Space
+from .warmup import Number
 
 MAX_STEPS = 1000
 
@@ -54,7 +56,7 @@ class Kernel:
         # With times uniform on (0, pi) the mean cosine is zero: a standard normal's next position does not depend on this one.
         self.memory = {"length": math.pi}
 
-    def advance(self, state: State, first: int, count: int, step_size: float, space: Space) -> tuple[State, Tensor, Info]:
+    def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Info]:
         """The state after transitions `first` to `first + count`, their positions (transition, chain, dim), and how they went."""
         positions = state.position.new_empty((count, *state.position.shape))
         numbers = state.log_density.new_empty((count, len(Info._fields), len(self._keys)))
@@ -70,14 +72,15 @@ class Kernel:
     def settle(self) -> None:
         """Nothing was learnt."""
 
-    def _transition(self, state: State, at: int, step_size: float, space: Space) -> tuple[State, Info, Trajectory]:
+    def _transition(self, state: State, at: int, step_size: Number, space: Space) -> tuple[State, Info, Trajectory]:
         like = state.position
         numbers = uniform(self._keys, torch.full_like(self._keys, at), 1 + like.shape[1])
         momentum = normal(numbers[:, 1:]).to(like.dtype)
-        start, step = Point(like, momentum, state.grad), like.new_tensor(step_size)
+        start, step = Point(like, momentum, state.grad), like.new_tensor(step_size)[..., None]
         if self._graph is None:
             self._graph = self._trace(self._leapfrog, start, step, space)
-        steps = min(MAX_STEPS, max(1, round(halton(at) * self.memory["length"] / step_size)))
+        usual = float(np.mean(step_size))
+        steps = min(MAX_STEPS, max(1, round(halton(at) * self.memory["length"] / usual)))
         leaves = [*start]
         for _ in range(steps):
             *leaves, log_density = self._graph.flat([*leaves, step, *space])
@@ -87,7 +90,7 @@ class Kernel:
         acceptance = (-error).exp().clamp(max=1.0)
         after = pick(numbers[:, 0] < acceptance, State(end.position, log_density, end.grad), state)
         info = Info(after.log_density, acceptance, energy, (error > MAX_ENERGY_ERROR).double(), torch.full_like(energy, steps))
-        return after, info, Trajectory(like, end.position, end.momentum, steps * step_size, acceptance)
+        return after, info, Trajectory(like, end.position, end.momentum, steps * usual, acceptance)
 
     def _leapfrog(self, point: Point, step: Tensor, space: Space) -> tuple[Point, Tensor]:
         return leapfrog(point, step, partial(self._target, space=space))

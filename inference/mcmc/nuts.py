@@ -20,6 +20,7 @@ from ..graph import Graph
 from .leapfrog import MAX_ENERGY_ERROR, Density, Point, State, Target, kinetic, leapfrog, pick
 from .noise import normal, uniform
 from .space import Space
+from .warmup import Number
 
 MAX_DEPTH = 10
 # Of every leaf of a balanced tree: at which level its momentum is noted if a subtree begins there, and how many subtrees it ends.
@@ -93,7 +94,7 @@ class Kernel:
         self._trace, self._keys, self.memory = trace, keys, {}
         self._graph: Graph | None = None
 
-    def advance(self, state: State, first: int, count: int, step_size: float, space: Space) -> tuple[State, Tensor, Info]:
+    def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Info]:
         """The state after transitions `first` to `first + count`, their positions (transition, chain, dim), and how they went."""
         like = state.position
         chains, dim = like.shape

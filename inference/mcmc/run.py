@@ -84,10 +84,11 @@ def mcmc(
         flat = Flat(program.parameters)
         check_jacobians(flat, program.parameters)
         refuse_too_many(draws, chains, flat.size, rows)
-        sampler = _sampler(program, flat, settings, seed, compile)
+        sampler = _sampler(program, flat, rows, settings, seed, compile)
         kept = Draws(sampler, draws, thin, _checkpoint(checkpoint, pair, {**settings, "seed": seed}, rows, start))
         if not kept.resume():
-            _set_out(sampler, flat, from_guide(program, flat, chains) if start is None else from_posterior(program, flat, chains, start))
+            begin_at = from_guide(program, flat, chains, rows) if start is None else from_posterior(program, flat, chains, start)
+            _set_out(sampler, flat, begin_at)
         stopped = _through(sampler, kept, settings, tell)
         values, derived = _constrain(program, flat, kept.positions)
         known = fixed(program, rows)
@@ -104,14 +105,40 @@ def mcmc(
     return Posterior.of(pair, {**values, **derived}, kept.stats, how, table)
 
 
-def _sampler(program: Program, flat: Flat, settings: dict[str, Any], seed: int, compile: Compile) -> Sampler:
-    x, chains = program.x, settings["chains"]
+def draw_each(
+    program: Program, rows: Tensor, settings: dict[str, Any], seed: int, compile: Compile, tell: Tell
+) -> tuple[Values, dict[str, Tensor]]:
+    """Draws (chain, draw, *site) of one chain for each data set of `rows` (chain, rows, ...), and their statistics.
 
-    def log_density(position: Tensor) -> Tensor:
+    settings: as `mcmc` names them, but for how many chains. The chains move together, but each learns a scale and a step size of its
+    own; for "chees" they share how many steps a trajectory takes, which leaves a chain's posterior what it is.
+
+    Raises:
+        ValueError: the density is not finite where a chain starts. KeyboardInterrupt: draws cut short are too few for the use.
+    """
+    program.refuse_continuous_locals()
+    flat, settings = Flat(program.parameters), {**settings, "chains": len(rows)}
+    check_jacobians(flat, program.parameters)
+    refuse_too_many(settings["draws"], len(rows), flat.size, rows)
+    sampler = _sampler(program, flat, rows, settings, seed, compile)
+    kept = Draws(sampler, settings["draws"], settings["thin"], None)
+    _set_out(sampler, flat, from_guide(program, flat, len(rows), rows))
+    if _through(sampler, kept, settings, tell).startswith("interrupted"):
+        raise KeyboardInterrupt
+    return _constrain(program, flat, kept.positions)[0], kept.stats
+
+
+def _sampler(program: Program, flat: Flat, rows: Tensor, settings: dict[str, Any], seed: int, compile: Compile) -> Sampler:
+    chains, axis = settings["chains"], program.batch_axis(rows)
+
+    def log_density(position: Tensor, x: Tensor) -> Tensor:
         values, log_jacobian = flat.constrain_with_jacobian(position)
         return program.log_joint(values, x) + log_jacobian
 
-    density = traced(vmap(grad_and_value(log_density)), x.new_zeros(chains, flat.size), missing=program.missing)
+    def gradients(positions: Tensor) -> tuple[Tensor, Tensor]:
+        return vmap(grad_and_value(log_density), (0, axis))(positions, rows)
+
+    density = traced(gradients, rows.new_zeros(chains, flat.size), missing=program.missing)
 
     def target(white: Tensor, space: Space) -> tuple[Tensor, Tensor]:
         grad, log_density = density(space.position(white))
@@ -121,8 +148,9 @@ def _sampler(program: Program, flat: Flat, settings: dict[str, Any], seed: int, 
         calls = (settings["warmup"] + settings["draws"] * settings["thin"]) * STEPS
         return traced(function, *example, missing=program.missing, compile=compile, calls=calls)
 
-    streams = keys(seed, chains, x.device)
-    return Sampler(KERNELS[settings["kernel"]](target, trace, streams), target, streams, settings["warmup"])
+    streams = keys(seed, chains, rows.device)
+    kernel = KERNELS[settings["kernel"]](target, trace, streams)
+    return Sampler(kernel, target, streams, settings["warmup"], alike=axis is None)
 
 
 def _checkpoint(folder: str | Path | None, pair: Pair, settings: dict[str, Any], x: Tensor, start: Posterior | None) -> Checkpoint | None:

@@ -2,13 +2,14 @@
 
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .leapfrog import State, Target, init
 from .noise import normal, uniform
-from .space import Space, estimate
-from .warmup import StepSize, first_step_size, hopeless, windows
+from .space import Space, estimate, estimate_each
+from .warmup import Number, StepSize, first_step_size, hopeless, windows
 
 
 class Kernel(Protocol):
@@ -17,16 +18,20 @@ class Kernel(Protocol):
     target_acceptance: float
     memory: dict[str, float]
 
-    def advance(self, state: State, first: int, count: int, step_size: float, space: Space) -> tuple[State, Tensor, Any]: ...
+    def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Any]: ...
     def learn(self) -> None: ...
     def settle(self) -> None: ...
 
 
 class Sampler:
-    """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved."""
+    """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved.
 
-    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int) -> None:
-        self._kernel, self._target, self._keys, self._warmup = kernel, target, keys, warmup
+    alike: whether all chains have the same posterior. Where each has its own, no chain can take another's place, nor does its log
+    density tell of the other's: none is moved, and each learns a scale and a step size of its own.
+    """
+
+    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int, alike: bool = True) -> None:
+        self._kernel, self._target, self._keys, self._warmup, self._alike = kernel, target, keys, warmup, alike
         self._stretches = {end: begin for begin, end in windows(warmup)}
         self._step = StepSize(kernel.target_acceptance)
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -35,13 +40,13 @@ class Sampler:
     def set_out(self, starts: Tensor, dense: bool) -> None:
         """Begin at the first of `starts` (draw, chain, dim), whose spread is the first guess at the posterior's."""
         self._dense = dense
-        self._settle_in(starts[0], estimate(starts, dense))
+        self._settle_in(starts[0], self._estimated(starts))
 
     def warm_up(self) -> float:
         """One transition of every chain, from which the sampler learns; returns the mean acceptance."""
         self.state, white, info = self._kernel.advance(self.state, self.done, 1, self._step.now, self.space)
-        acceptance = float(info.acceptance_rate.mean())
-        self._step.learn(acceptance)
+        acceptance = info.acceptance_rate[0].double().cpu().numpy()
+        self._step.learn(acceptance.mean() if self._alike else acceptance)
         self._kernel.learn()
         self._seen.append((self.space.position(white[0]), info.lp[0]))
         self.done += 1
@@ -51,13 +56,13 @@ class Sampler:
         if self.done == self._warmup:
             self._kernel.settle()
             self._step.settle()
-        return acceptance
+        return float(acceptance.mean())
 
     def draw(self, count: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The next `count` positions (draw, chain, dim) and their statistics, each (draw, chain)."""
         self.state, white, info = self._kernel.advance(self.state, self.done, count, self._step.now, self.space)
         self.done += count
-        return self.space.position(white), info._asdict() | {"step_size": torch.full_like(info.lp, self._step.now)}
+        return self.space.position(white), info._asdict() | {"step_size": info.lp.new_tensor(self._step.now).expand_as(info.lp)}
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and plain values from which `adopt` goes on as if there had been no break."""
@@ -82,14 +87,16 @@ class Sampler:
 
     def _learn_space(self, seen: list[tuple[Tensor, Tensor]]) -> None:
         positions, log_densities = (torch.stack(part) for part in zip(*seen, strict=True))
-        lost = hopeless(positions, log_densities)
         now = positions[-1]
-        if lost.any():
+        if self._alike and (lost := hopeless(positions, log_densities)).any():
             good = (~lost).nonzero()[:, 0]
             self.restarted += int(lost.sum())
             now = now.index_put((lost.nonzero()[:, 0],), now[good[torch.arange(int(lost.sum())) % len(good)]])
             positions = positions[:, good]
-        self._settle_in(now, estimate(positions, self._dense))
+        self._settle_in(now, self._estimated(positions))
+
+    def _estimated(self, positions: Tensor) -> Space:
+        return estimate(positions, self._dense) if self._alike else estimate_each(positions)
 
     def _settle_in(self, positions: Tensor, space: Space) -> None:
         """Go on from `positions` (chain, dim) in another space, where the step size is to be learnt again."""
@@ -97,5 +104,5 @@ class Sampler:
         self.state = init(space.white(positions), lambda white: self._target(white, space))
         noise = uniform(self._keys, torch.full_like(self._keys, -1 - self.done), positions.shape[1])
         momentum = normal(noise).to(positions.dtype)
-        guess = self._step.now if self._step.count else 1.0
+        guess = self._step.now if self._step.count else 1.0 if self._alike else np.ones(len(positions))
         self._step.restart(first_step_size(self.state, self._target, space, momentum, self._step.target, guess))

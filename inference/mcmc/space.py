@@ -12,25 +12,32 @@ DENSE_UP_TO = 100
 
 
 class Space(NamedTuple):
-    """position = center + scale @ white. center: (dim,). scale: (dim,), or a lower triangular (dim, dim)."""
+    """position = center + scale @ white. center: (dim,). scale: (dim,), or a lower triangular (dim, dim).
+
+    Chains that each have a posterior of their own each have a space of their own: center and scale are then (chain, dim).
+    """
 
     center: Tensor
     scale: Tensor
 
     def position(self, white: Tensor) -> Tensor:
         """(..., dim) where a point of this space lies."""
-        return self.center + (white * self.scale if self.scale.dim() == 1 else white @ self.scale.mT)
+        return self.center + (white @ self.scale.mT if self._dense else white * self.scale)
 
     def white(self, position: Tensor) -> Tensor:
         """(chain, dim) the point of this space that lies at `position`."""
         offset = position - self.center
-        if self.scale.dim() == 1:
+        if not self._dense:
             return offset / self.scale
         return torch.linalg.solve_triangular(self.scale, offset.mT, upper=False).mT
 
     def gradient(self, gradient: Tensor) -> Tensor:
         """(chain, dim) a gradient in positions as one in this space."""
-        return gradient * self.scale if self.scale.dim() == 1 else gradient @ self.scale
+        return gradient @ self.scale if self._dense else gradient * self.scale
+
+    @property
+    def _dense(self) -> bool:
+        return self.scale.dim() > self.center.dim()
 
 
 def estimate(draws: Tensor, dense: bool) -> Space:
@@ -48,6 +55,13 @@ def estimate(draws: Tensor, dense: bool) -> Space:
     covariance = shrunk * (centered.mT @ centered) / n + rest * identity
     # Contiguous, as it comes back from a checkpoint: a product of another layout is rounded otherwise.
     return Space(center, torch.linalg.cholesky(covariance).to(draws.dtype).contiguous())
+
+
+def estimate_each(draws: Tensor) -> Space:
+    """A space for each chain, by its own warm-up draws (draw, chain, dim), their variances shrunk as Stan does."""
+    n = len(draws) - 1
+    variance = n / (n + 5.0) * draws.double().var(0) + 1e-3 * 5.0 / (n + 5.0)
+    return Space(draws.mean(0), variance.sqrt().to(draws.dtype))
 
 
 def suits_dense(draws: Tensor) -> bool:

@@ -42,20 +42,22 @@ def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) 
     return drawn.unflatten(0, (DRAWS, chains))
 
 
-def from_guide(program: Program, flat: Flat, chains: int) -> Tensor:
-    """(draw, chain, dim) unconstrained draws from the guide.
+def from_guide(program: Program, flat: Flat, chains: int, rows: Tensor) -> Tensor:
+    """(draw, chain, dim) unconstrained draws from the guide, given `rows` that the chains share, or (chain, rows, ...) of their own.
 
-    The pair makes its own start from the data as often as there are chains, eight times at most, and the chains share these out.
+    The pair makes its own start from the data as often as there are chains, eight times at most, and the chains share these out;
+    from rows of their own, it makes one for each.
     A guide whose draws lie far from the posterior is fitted first, a little, from all starts at once. The first draw of each
     chain, where it sets out, is drawn by importance, without replacement: few begin far out, and no two at the same place.
     """
-    count = min(chains, STARTS)
-    each = -(-chains // count)
-    objective, guides = starts(program, None, count, partial(NegativeELBO, particles=PARTICLES))
-    drawn, log_weights = _draw(objective, flat, guides, count, max(DRAWS, 4 * each))
+    data = rows if program.batch_axis(rows) is not None else [rows] * min(chains, STARTS)
+    each = -(-chains // len(data))
+    objective, guides = starts(program, None, data, partial(NegativeELBO, particles=PARTICLES))
+    draw = partial(_draw, objective, flat, rows=rows, starts=len(data), count=max(DRAWS, 4 * each))
+    drawn, log_weights = draw(guides)
     if guides and _far(log_weights, flat.size):
-        guides = _fitted(objective, guides)
-        drawn, log_weights = _draw(objective, flat, guides, count, max(DRAWS, 4 * each))
+        guides = _fitted(objective, guides, rows)
+        drawn, log_weights = draw(guides)
     found = [_by_importance(draws, weights, each) for draws, weights in zip(drawn, log_weights, strict=True)]
     # (draw, chain of the start, start, dim): chains in turn from each start, so that any number of them spreads over all.
     return torch.stack(found, 2).flatten(1, 2)[:, :chains]
@@ -68,29 +70,29 @@ def _far(log_weights: Tensor, dim: int) -> bool:
     return not spread.nanmedian() < FAR + dim
 
 
-def _fitted(objective: NegativeELBO, guides: Values) -> Values:
+def _fitted(objective: NegativeELBO, guides: Values, rows: Tensor) -> Values:
     """The guides after a short fit; as they were where it failed, since chains may do without."""
     try:
-        return fit_batch(objective, guides, objective.program.x, Recipe(STEPS, schedule="constant", compile=False)).parameters
+        return fit_batch(objective, guides, rows, Recipe(STEPS, schedule="constant", compile=False)).parameters
     except ValueError as error:
         log.info("the chains set out from the guide as it is: a short fit failed: %s", error)
         return guides
 
 
-def _draw(objective: NegativeELBO, flat: Flat, guides: Values, starts: int, count: int) -> tuple[Tensor, Tensor]:
+def _draw(objective: NegativeELBO, flat: Flat, guides: Values, rows: Tensor, starts: int, count: int) -> tuple[Tensor, Tensor]:
     """Unconstrained draws (start, draw, dim) from the guide at each start's parameters, and their log importance (start, draw)."""
     program = objective.program
 
     def one(given: tuple[Values, Tensor]) -> tuple[Tensor, Tensor]:
-        guide, _ = given
-        values, log_q = functional_call(objective, guide, (run_guide, program, objective.guide, program.x))
+        guide, start = given
+        x = rows if program.batch_axis(rows) is None else rows[start]
+        values, log_q = functional_call(objective, guide, (run_guide, program, objective.guide, x))
         shared = {n: v for n, v in values.items() if n in program.parameters}
-        return flat.flatten(shared), program.log_joint(values, program.x) - log_q
+        return flat.flatten(shared), program.log_joint(values, x) - log_q
 
     repeated = {name: value.repeat_interleave(count, 0) for name, value in guides.items()}
-    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))(
-        (repeated, program.x.new_zeros(starts * count))
-    )
+    numbers = torch.arange(starts, device=rows.device).repeat_interleave(count)
+    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))((repeated, numbers))
     return drawn.unflatten(0, (starts, count)), log_weights.unflatten(0, (starts, count)).nan_to_num(nan=-torch.inf)
 
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .leapfrog import Point, State, Target, kinetic, leapfrog
 from .space import Space
 
+Number = float | np.ndarray
 SOON = 15
 SMALLEST, LARGEST = 2.0**-40, 2.0**20
 NEGLIGIBLE = 10.0
@@ -18,39 +20,42 @@ NEGLIGIBLE = 10.0
 
 @dataclass
 class StepSize:
-    """Dual averaging of the log step size towards a mean acceptance of `target` (Hoffman & Gelman 2014, section 3.2)."""
+    """Dual averaging of the log step size towards a mean acceptance of `target` (Hoffman & Gelman 2014, section 3.2).
+
+    Numbers are one for all chains, or (chain,) where each chain learns a step size of its own.
+    """
 
     target: float
-    first: float = 1.0
-    error: float = 0.0
+    first: Number = 1.0
+    error: Number = 0.0
     count: int = 0
-    log_now: float = 0.0
-    log_mean: float = 0.0
+    log_now: Number = 0.0
+    log_mean: Number = 0.0
 
-    def restart(self, first: float) -> None:
+    def restart(self, first: Number) -> None:
         """Begin anew at the step size `first`."""
         self.first, self.error, self.count = first, 0.0, 0
-        self.log_now = self.log_mean = math.log(first)
+        self.log_now = self.log_mean = np.log(first)
 
-    def learn(self, acceptance: float) -> None:
+    def learn(self, acceptance: Number) -> None:
         """Take note of the mean acceptance of a transition."""
         self.count += 1
         n = self.count
         self.error += (self.target - acceptance - self.error) / (n + 10)
-        self.log_now = math.log(10 * self.first) - math.sqrt(n) / 0.05 * self.error
+        self.log_now = np.log(10 * self.first) - math.sqrt(n) / 0.05 * self.error
         weight = n**-0.75
         self.log_mean = weight * self.log_now + (1 - weight) * self.log_mean
 
     @property
-    def now(self) -> float:
-        return math.exp(self.log_now)
+    def now(self) -> Number:
+        return np.exp(self.log_now)
 
     def settle(self) -> None:
         """Keep the mean from now on."""
         # The first steps of dual averaging are ten times the first size; their mean means nothing until a few have passed.
-        self.log_now = self.log_mean if self.count >= SOON else math.log(self.first)
+        self.log_now = self.log_mean if self.count >= SOON else np.log(self.first)
 
-    def asdict(self) -> dict[str, float]:
+    def asdict(self) -> dict[str, Number]:
         return asdict(self)
 
 
@@ -67,25 +72,28 @@ def windows(warmup: int) -> Iterator[tuple[int, int]]:
         begin, size = end, 2 * size
 
 
-def first_step_size(state: State, target: Target, space: Space, momentum: Tensor, acceptance: float, size: float) -> float:
+def first_step_size(state: State, target: Target, space: Space, momentum: Tensor, acceptance: float, size: Number) -> Number:
     """The largest size at which one leapfrog is accepted with a probability of at least `acceptance`, over all chains.
 
-    It is found among `size` times the powers of two.
+    It is found among `size` times the powers of two; for each chain by itself where `size` is (chain,).
     """
     point, before = Point(state.position, momentum, state.grad), kinetic(momentum) - state.log_density
 
-    def accepted(size: float) -> bool:
-        end, log_density = leapfrog(point, momentum.new_tensor(size), partial(target, space=space))
+    def accepted(size: Number) -> np.ndarray:
+        end, log_density = leapfrog(point, momentum.new_tensor(size)[..., None], partial(target, space=space))
         error = (kinetic(end.momentum) - log_density - before).nan_to_num(nan=torch.inf)
-        return float((-error).exp().clamp(max=1.0).mean()) > acceptance
+        probability = (-error).exp().clamp(max=1.0)
+        return (probability if np.ndim(size) else probability.mean()).cpu().numpy() > acceptance
 
-    if accepted(size):
-        while size < LARGEST and accepted(2 * size):
-            size *= 2
-    else:
-        while size > SMALLEST and not accepted(size):
-            size /= 2
-    return size
+    rising = accepted(size)
+    going = np.ones_like(rising)
+    while going.any():
+        following = np.where(rising, 2.0, 0.5) * size
+        fits = accepted(following)
+        going = going & np.where(rising, fits & (following <= LARGEST), following >= SMALLEST)
+        size = np.where(going, following, size)
+        going = going & (rising | ~fits)
+    return size if np.ndim(size) else float(size)
 
 
 def hopeless(positions: Tensor, log_densities: Tensor) -> Tensor:

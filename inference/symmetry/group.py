@@ -17,7 +17,6 @@ class Symmetry(ABC):
     """A group that acts along one axis of several sites at once, and changes nothing about the data.
 
     axes: site -> the axis acted on (0 is the site's first); two axes where the site is indexed twice, as a transition matrix.
-
     leaves: what an element leaves as it is, in a word before a site's name. seen_as: what it is called where chains differ by it.
 
     An element of the group has a leading (chain, draw), each of which may be 1. Each is a linear isometry.

@@ -1,0 +1,71 @@
+"""Predictive check: the rows that were seen, beside rows that the posterior would have drawn in their place."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import ks_2samp
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+REPLICATES, COLUMNS, ACROSS, ROWS, FEW = 40, 8, 4, 5000, 30
+READING = (
+    "Black, the rows that were seen; blue, data sets drawn from the posterior. Where black leaves the blue, the model is unlikely "
+    "to have made the data."
+)
+
+
+def overlay(posterior: "Posterior") -> Figure:
+    """The distribution of each column, seen and replicated; of many columns, those that differ most.
+
+    Of many rows, 5000 evenly spread are looked at. Raises TypeError where whole rows cannot be drawn from the model.
+    """
+    from .. import replicate
+
+    table = posterior.table
+    some = np.linspace(0, len(table) - 1, min(len(table), ROWS)).round().astype(int)
+    # A point, and few draws, are replicated several times each.
+    times = -(-REPLICATES // math.prod(posterior.shape))
+    draws = {name: values.repeat_interleave(times, 1) if times > 1 else values for name, values in posterior.draws.items()}
+    fewer = replace(posterior, draws=draws, table=replace(table, x=table.x[some], index=table.index[some]))
+    new = replicate.posterior_predictive(fewer, max(1, REPLICATES // posterior.shape[0]), 0).rows
+    new = new.flatten(0, 1)[:REPLICATES].flatten(2).double().cpu().numpy()
+    seen = fewer.table.x.flatten(1).double().cpu().numpy()
+    columns = [j for j in range(seen.shape[1]) if np.isfinite(seen[:, j]).any()]
+    if len(columns) > COLUMNS:
+        columns = sorted(columns, key=lambda j: -_apart(seen[:, j], new[..., j]))[:COLUMNS]
+    across = min(ACROSS, len(columns))
+    down = -(-len(columns) // across)
+    figure = Figure(figsize=(9 if across > 2 else 4.5 * across, 2.3 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    names = table.columns if table.x.dim() == 2 else [str(j) for j in range(seen.shape[1])]
+    for axes, j in zip(panels, columns, strict=False):
+        _column(axes, seen[:, j], new[..., j], names[j])
+    for axes in panels[len(columns) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _apart(seen: np.ndarray, new: np.ndarray) -> float:
+    return float(ks_2samp(seen[np.isfinite(seen)], new[np.isfinite(new)]).statistic)
+
+
+def _column(axes: Axes, seen: np.ndarray, new: np.ndarray, name: str) -> None:
+    """Histograms of (row,) and (replicate, row); of few whole numbers, a bar each."""
+    seen, new = seen[np.isfinite(seen)], [r[np.isfinite(r)] for r in new]
+    pooled = np.concatenate([seen, *new])
+    low, high = np.quantile(pooled, [0.002, 0.998])
+    low, high = min(low, seen.min()), max(high, seen.max())
+    whole = (pooled == pooled.round()).all() and high - low < FEW
+    edges = np.arange(low - 0.5, high + 1) if whole else np.linspace(low, high if high > low else low + 1, 31)
+    for replicated in new:
+        axes.stairs(np.histogram(replicated, edges)[0] / len(replicated), edges, color="C0", alpha=0.3, linewidth=0.7)
+    axes.stairs(np.histogram(seen, edges)[0] / len(seen), edges, color="black", linewidth=1.5)
+    axes.set_xlabel(name, fontsize=8)
+    axes.set_yticks([])
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right", "left"]].set_visible(False)

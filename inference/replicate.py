@@ -1,0 +1,114 @@
+"""Whole data sets as the model would draw them: given a posterior's draws, or from the prior alone."""
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from .graph import batched
+from .predictive import CELLS, new_row, some_rows
+from .program import Program, Values, run_eagerly
+from .run import at_least, seeded
+
+if TYPE_CHECKING:
+    from .posterior import Posterior
+
+# Numbers in all replicated data sets together, unless so many draws are asked for.
+LIMIT = 10_000_000
+PRIOR = 1000
+
+
+class Replicates(NamedTuple):
+    """rows: (chain, draw, rows, ...) data sets. draws: (draw,) the number of the draw in its chain that each was drawn from."""
+
+    rows: Tensor
+    draws: Tensor
+
+
+def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -> Replicates:
+    """Data sets of as many rows as were fitted, one for each of `draws` draws evenly spread over each chain (None: what LIMIT holds).
+
+    Raises: as `refuse_no_whole_rows`.
+    """
+    chains, available = posterior.shape
+    x = refuse_no_whole_rows(posterior)
+    draws = max(1, LIMIT // (chains * x.numel())) if draws is None else draws
+    chosen = torch.linspace(0, available - 1, min(draws, available), device=x.device).round().long()
+    program = Program(posterior.pair, x)
+    values = {name: posterior.draws[name][:, chosen].flatten(0, 1) for name in program.parameters}
+    with seeded(seed, x.device):
+        return Replicates(_rows(program, values).unflatten(0, (chains, len(chosen))), chosen)
+
+
+def prior(posterior: "Posterior", draws: int | None, seed: int) -> Values:
+    """(1, draw, *site) draws from the prior of the sites that the rows share, derived ones too; 1000 unless told otherwise."""
+    program = Program(posterior.pair, some_rows(posterior)[:1])
+    with seeded(seed, posterior.device):
+        return {name: value[None] for name, value in _prior(program, PRIOR if draws is None else draws).items()}
+
+
+def prior_predictive(posterior: "Posterior", draws: int | None, seed: int) -> Tensor:
+    """(1, draw, rows, ...) data sets, each drawn given a draw from the prior: the same draws as `prior` has, if they are as many.
+
+    Raises: as `refuse_no_whole_rows`.
+    """
+    x = refuse_no_whole_rows(posterior)
+    program = Program(posterior.pair, x)
+    draws = max(1, min(PRIOR, LIMIT // x.numel())) if draws is None else draws
+    with seeded(seed, x.device):
+        values = _prior(program, draws)
+        return _rows(program, {name: values[name] for name in program.parameters})[None]
+
+
+def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
+    """The rows fitted. Raises ValueError where none were kept, TypeError where the model draws a part of each row only."""
+    if posterior.table is None:
+        raise ValueError(f"{posterior.name} kept no rows to replicate (they were streamed, or left out of what was saved)")
+    x, site = some_rows(posterior), observed_site(posterior)
+    if site["value"].numel() != x[:1].numel():
+        raise TypeError(f"{posterior.name}: {site['name']!r} is not the whole of a row, so that whole data sets cannot be drawn")
+    return x
+
+
+def counts(posterior: "Posterior") -> bool:
+    """Whether the rows are whole numbers by their distribution. One that does not tell its support is taken to be continuous."""
+    try:
+        return observed_site(posterior)["fn"].support.is_discrete
+    except NotImplementedError:
+        return False
+
+
+def observed_site(posterior: "Posterior") -> dict[str, Any]:
+    """The site that holds the data, in a trace of the model on the first row."""
+    program = Program(posterior.pair, some_rows(posterior)[:1])
+    return run_eagerly(posterior.pair.model, type(posterior.pair).__name__, program.x, 1).nodes[program.observed[0]]
+
+
+def _rows(program: Program, values: Values) -> Tensor:
+    """(count, rows, ...) data sets given parameters (count, *site), with the holes of the rows that were fitted."""
+    x, count = program.x, len(next(iter(values.values())))
+    new = x.new_empty(count, *x.shape)
+
+    def rows(values: Values, x: Tensor) -> Tensor:
+        return torch.func.vmap(partial(new_row, program, values), randomness="different")(x[:, None])
+
+    step = max(1, CELLS // (8 * x[:1].numel()))
+    for first in range(0, len(x), step):
+        some = x[first : first + step]
+        drawn = batched(rows, program.missing, max(1, CELLS // (8 * some.numel())))(values, some)
+        new[:, first : first + step] = drawn.reshape(count, *some.shape)
+    return new.masked_fill_(x.isnan(), math.nan)
+
+
+def _prior(program: Program, count: int) -> Values:
+    at_least(1, draws=count)
+    shared = [name for name, site in (program.sites | program.derived).items() if not site.local]
+
+    def one(_: Tensor, x: Tensor) -> Values:
+        trace = poutine.trace(poutine.uncondition(program.pair.model)).get_trace(x)
+        return {name: trace.nodes[name]["value"] for name in shared}
+
+    return batched(one, program.missing)(program.x.new_zeros(count), program.x[:1])

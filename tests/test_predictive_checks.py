@@ -1,0 +1,311 @@
+"""Data sets drawn from a posterior beside the data: a model that fits passes, planted misfits are caught; prior sensitivity."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import arviz_base
+import arviz_stats
+import matplotlib.pyplot as plt
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import inference
+import zoo
+from inference import Finding, Pair, Posterior, as_table, diagnose, predictive
+from inference.diagnostics.quantities import BY_COLUMN, quantile
+from tests.conjugate import Location, by_chains, by_guide, location, rows
+from tests.test_elimination import Topics
+
+PAIR = Location()
+
+
+def finding(posterior: Posterior) -> Finding:
+    return next(f for f in diagnose(posterior).findings if f.name == "predictive checks")
+
+
+@functools.cache
+def one_normal(make: Callable[[], Tensor]) -> Posterior:
+    """A mixture of one component, whose guide starts at the exact posterior."""
+    x = make()
+    pair = zoo.create("gmm", x, components=1)
+    return inference.svi(pair, x, steps=1, draws=1000, progress=False, compile=False, device="cpu")
+
+
+def normal_rows() -> Tensor:
+    return torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[1.0, 0.7], [0.0, 0.7]])
+
+
+def rows_with_holes() -> Tensor:
+    x = normal_rows()
+    x[::3, 1] = torch.nan
+    return x
+
+
+def heavy_tails() -> Tensor:
+    """Student's t with two degrees of freedom."""
+    generator = torch.Generator().manual_seed(0)
+    chi = torch.randn(200, 2, 2, generator=generator).square().sum(-1) / 2
+    return torch.randn(200, 2, generator=generator) / chi.sqrt()
+
+
+def two_clumps() -> Tensor:
+    x = normal_rows()
+    x[:70, 0] += 8.0
+    return x
+
+
+@pytest.mark.parametrize(("make", "least"), [(normal_rows, 0.5), (rows_with_holes, 0.05)])
+def test_data_of_the_model_pass(make, least):
+    posterior = one_normal(make)
+    checks = posterior.check()
+    assert len(checks.table) == 14
+    assert checks.unlikely.empty
+    assert (checks.table["p_all"] > 0.01).all()
+    assert finding(posterior).severity == "good"
+    # The mean and sd are fitted (with holes, not quite): the data's lie amid those of the data sets drawn.
+    for name in ("mean[0]", "sd[1]"):
+        assert checks.table["p"][name] > least
+
+
+@pytest.mark.parametrize(("make", "names"), [(heavy_tails, {"min", "max", "q25", "q75"}), (two_clumps, {"q25", "q75", "median", "max"})])
+def test_a_misfit_is_caught(make, names):
+    posterior = one_normal(make)
+    unlikely = posterior.check().unlikely
+    assert {name.partition("[")[0] for name in unlikely.index} & names
+    found = finding(posterior)
+    assert found.severity == "warning"
+    assert found.evidence.split(" is ")[0] in unlikely.index
+    settled = dataclasses.replace(posterior, how={**posterior.how, "stopped": "converged after 1 step"})
+    assert "predictive checks" in diagnose(settled).verdict
+    assert len(found.evidence) < 140
+
+
+def test_false_alarms_are_as_rare_as_said():
+    # The posterior predictive distribution itself: the data are one more data set from it, so that p_all is uniform.
+    sets, alarms = torch.randn(200 * 101, 40, 1, generator=torch.Generator().manual_seed(0)), 0
+    quantities = torch.stack([torch.vmap(q)(sets)[:, 0] for q in BY_COLUMN.values()], 1).reshape(200, 101, -1).numpy()
+    for data, *drawn in quantities:
+        compared = inference.diagnostics.predictive_checks._compared(data, np.stack(drawn), list(BY_COLUMN))
+        alarms += compared["p_all"].min() < 0.1
+    assert abs(alarms - 20) < 4 * (200 * 0.1 * 0.9) ** 0.5
+
+
+def test_the_data_sets_are_draws_of_the_posterior_predictive_distribution():
+    x = rows()
+    posterior, exact = by_chains(PAIR, x), location(PAIR, x)
+    table = posterior.check({"first": lambda x: x[0], "mean": lambda x: x.mean()}, draws=4000).table
+    assert table["observed"]["first"] == float(x[0])
+    assert table["observed"]["mean"] == pytest.approx(float(x.mean()))
+    # A new number has the variance 1 + v, the mean of 30 that share a location v + 1/30.
+    for name, variance in (("first", 1 + exact.variance), ("mean", exact.variance + 1 / 30)):
+        sd = float(variance) ** 0.5
+        assert table["mean"][name] == pytest.approx(float(exact.mean), abs=4 * sd / 4000**0.5)
+        assert table["sd"][name] == pytest.approx(sd, rel=4 / (2 * 4000) ** 0.5)
+
+
+def test_p_is_how_often_a_data_set_lies_as_far_out():
+    posterior = by_chains(PAIR, rows())
+    checks = posterior.check(lambda x: x.amax(), draws=99)
+    drawn, seen = checks.replicated[:, 0], float(rows().max())
+    assert checks.replicated.shape == (99, 1)
+    assert list(checks.table.index) == ["<lambda>"]
+    assert checks.table["p"].iloc[0] == pytest.approx(min(1, 2 * (min((drawn >= seen).sum(), (drawn <= seen).sum()) + 1) / 100))
+    assert torch.equal(torch.as_tensor(posterior.check(lambda x: x.amax(), draws=99).replicated), torch.as_tensor(checks.replicated))
+    assert not np.array_equal(posterior.check(lambda x: x.amax(), draws=99, seed=1).replicated, checks.replicated)
+
+
+def test_the_holes_of_the_data_are_put_into_the_data_sets():
+    posterior = one_normal(rows_with_holes)
+    checks = posterior.check({"holes": lambda x: x.isnan().sum(0).to(x.dtype)}, draws=20)
+    assert list(checks.table.index) == ["holes[0]", "holes[1]"]
+    assert (checks.replicated == [0, 67]).all()
+    assert np.isfinite(posterior.check(draws=50).table).all(axis=None)
+
+
+def test_data_sets_are_taken_some_at_a_time(monkeypatch):
+    posterior, seen = by_chains(PAIR, rows()), []
+    run = torch.func.vmap
+    monkeypatch.setattr(torch.func, "vmap", lambda *args, **kwargs: seen.append(kwargs["chunk_size"]) or run(*args, **kwargs))
+    monkeypatch.setattr(predictive, "CELLS", 8 * 30 * 7)
+    assert posterior.check(draws=20).replicated.shape == (20, 7)
+    assert seen[-1] == 7
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])
+def test_quantiles_are_numpys(share):
+    x = torch.randn(31, 3)
+    x[4:9, 1] = torch.nan
+    np.testing.assert_allclose(quantile(x, share), np.nanquantile(x.numpy(), share, axis=0), rtol=1e-12)
+
+
+class Suggesting(Location):
+    """Numbers of which the pair itself suggests what to look at."""
+
+    quantities = {"neighbours": lambda x: (x[1:] * x[:-1]).mean()}
+
+
+def test_what_a_pair_suggests_is_looked_at():
+    table = by_chains(Suggesting(), rows()).check(draws=50).table
+    assert list(table.index) == [*BY_COLUMN, "neighbours"]
+
+
+class Slope(Pair):
+    """A line through the origin: only the second column is modelled, given the first."""
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        slope = pyro.sample("slope", dist.Normal(x.new_zeros(()), 10.0))
+        with self.rows(x, size):
+            pyro.sample("y", dist.Normal(slope * x[:, 0], 1.0), obs=x[:, 1])
+
+
+def test_columns_that_are_given_stay_as_they_are():
+    x = torch.linspace(-3, 3, 60)
+    x = torch.stack([x, 2 * x + torch.randn(60)], 1)
+    chains = dataclasses.replace(by_chains(PAIR, rows()), pair=Slope(), draws={"slope": 2 + 0.05 * torch.randn(4, 100)})
+    posterior = dataclasses.replace(chains, table=as_table(x), how={**chains.how, "row_shape": [2], "columns": ["0", "1"]})
+    table = posterior.check({"slope": lambda y: (y[:, 0] * x[:, 0]).sum() / x[:, 0].square().sum()}, draws=500).table
+    assert table["mean"]["slope"] == pytest.approx(2, abs=0.05)
+    assert table["sd"]["slope"] == pytest.approx((0.05**2 + 1 / float(x[:, 0].square().sum())) ** 0.5, rel=0.15)
+    assert table["p"]["slope"] > 0.01
+
+
+def test_rows_of_several_observed_sites_are_not_drawn():
+    x = torch.randn(20, 3)
+    how = {"method": "nuts", "settings": {}, "seed": 0, "seconds": 1.0}
+    posterior = Posterior.of(Topics(), {"locs": torch.randn(4, 100, 3)}, {}, how, as_table(x))
+    with pytest.raises(TypeError, match=r"several observed sites.*'value', 'x'"):
+        posterior.check()
+    found = finding(posterior)
+    assert found.severity == "note"
+    assert "several observed sites" in found.evidence
+
+
+def test_many_rows_are_not_looked_at_unasked(monkeypatch):
+    monkeypatch.setattr(inference.diagnostics.predictive_checks, "CHEAP", 1000)
+    found = finding(by_chains(PAIR, rows()))
+    assert found.severity == "note"
+    assert "posterior.check()" in found.advice
+
+
+def test_many_columns_are_taken_together():
+    x = torch.randn(50, 25)
+    pair = zoo.create("gmm", x, components=1, covariance="spherical")
+    posterior = inference.svi(pair, x, steps=1, draws=100, progress=False, compile=False, device="cpu")
+    assert list(posterior.check(draws=20).table.index) == list(BY_COLUMN)
+
+
+def test_what_cannot_be_checked_is_refused():
+    posterior = by_chains(PAIR, rows())
+    with pytest.raises(ValueError, match="kept no rows"):
+        dataclasses.replace(posterior, table=None).check()
+    with pytest.raises(ValueError, match="draws=1"):
+        posterior.check(draws=1)
+
+
+def test_a_picture_of_the_least_likely():
+    checks = one_normal(two_clumps).check(draws=100)
+    figure = checks.picture()
+    assert isinstance(figure, Figure)
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert len(shown) == 12
+    assert shown[0].get_title().partition("  p=")[0] in checks.unlikely.index
+    assert str(checks.table.index[0]) in str(checks)
+    assert plt.get_fignums() == []
+
+
+def test_a_picture_of_few_leaves_the_rest_empty():
+    figure = by_chains(PAIR, rows()).check(draws=50).picture()
+    assert [axes.axison for axes in figure.axes] == [True] * 7 + [False]
+
+
+def test_a_quantity_that_is_no_number_is_not_judged():
+    checks = by_chains(PAIR, rows()).check({"log": lambda x: x.log().sum(), "mean": lambda x: x.mean()}, draws=100)
+    assert checks.table.loc["log", ["mean", "sd", "p", "p_all"]].isna().all()
+    assert checks.table.loc["mean"].notna().all()
+    assert checks.unlikely.empty
+
+
+def conflicting() -> Posterior:
+    """Ten numbers about 1, and a prior as sure that they lie about 6."""
+    pair, x = Location(center=6.0, width=0.3), rows(10)
+    return by_chains(pair, x)
+
+
+def test_a_prior_in_conflict_with_the_data_is_named():
+    found = conflicting().sensitivity()
+    assert list(found.columns) == ["prior", "likelihood", "diagnosis"]
+    assert found["diagnosis"]["loc"] == "prior-data conflict"
+
+
+def test_a_vague_prior_is_not():
+    found = by_chains(Location(width=100.0), rows()).sensitivity()
+    assert found["prior"]["loc"] < 0.01
+    assert found["likelihood"]["loc"] > 0.05
+    assert found["diagnosis"]["loc"] == ""
+
+
+def test_a_prior_stronger_than_the_rows_is_named():
+    found = by_chains(Location(width=0.02), rows(3)).sensitivity()
+    assert found["prior"]["loc"] > 0.05 > found["likelihood"]["loc"]
+    assert found["diagnosis"]["loc"] == "strong prior or weak likelihood"
+
+
+@pytest.mark.parametrize("make", [conflicting, lambda: one_normal(normal_rows)], ids=["location", "mixture"])
+def test_sensitivity_is_arvizs(make):
+    posterior = make()
+    prior = {name: logs.numpy() for name, logs in predictive.log_prior(posterior).items()}
+    groups = {
+        "posterior": {name: draws.numpy() for name, draws in posterior.draws.items()},
+        "log_likelihood": {"x": posterior.log_likelihood(posterior.table).numpy()},
+        "log_prior": prior,
+    }
+    tree, found = arviz_base.from_dict(groups), posterior.sensitivity()
+    site = "loc" if "loc" in posterior.draws else "locs"
+    for group in ("prior", "likelihood"):
+        theirs = arviz_stats.psense(tree, group=group, var_names=site)
+        mine = found[group][[name for name in found.index if name.startswith(site)]]
+        np.testing.assert_allclose(mine, np.asarray(theirs[site]).flatten(), rtol=1e-6)
+
+
+def test_prior_and_rows_make_the_joint_density():
+    posterior = one_normal(normal_rows)
+    prior = predictive.log_prior(posterior)
+    assert set(prior) == {"weights", "locs", "precision_trils"}
+    total = sum(prior.values()) + posterior.log_likelihood(posterior.table).sum(-1)
+    np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-10)
+
+
+class Flat(Location):
+    """Numbers of a location of which nothing is known but its range."""
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        loc = pyro.sample("loc", dist.Uniform(x.new_tensor(-50.0), 50.0))
+        pyro.sample("spare", dist.Delta(x.new_ones(2)).to_event(1))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(loc, 1.0), obs=x[:, 0])
+
+
+def test_nothing_hangs_on_a_flat_prior_nor_does_a_number_that_does_not_vary_move():
+    posterior = by_chains(PAIR, rows())
+    draws = {**posterior.draws, "spare": torch.ones(4, 1000, 2)}
+    found = dataclasses.replace(posterior, pair=Flat(), draws=draws).sensitivity()
+    assert found["prior"]["loc"] == 0
+    assert found["likelihood"]["loc"] > 0.05
+    assert found["likelihood"][["spare[0]", "spare[1]"]].isna().all()
+    assert not found["diagnosis"].any()
+
+
+def test_sensitivity_wants_draws_and_rows():
+    with pytest.raises(ValueError, match="80 draws, too few"):
+        by_chains(PAIR, rows(), draws=20).sensitivity()
+    with pytest.raises(ValueError, match="kept no rows"):
+        dataclasses.replace(by_guide(PAIR, rows(), location(PAIR, rows())), table=None).sensitivity()
