@@ -30,7 +30,7 @@ class FactorAnalysis(Pair):
     | noise     | HalfCauchy(noise_scale * spread)                   | (D,)  | standard deviation of what the factors leave       |
     | z         | Normal(0, 1), integrated out                       | (N, Q) | the factors of each row                           |
     | x         | Normal(loc + loadings z, noise)                    | (N, D) | the rows; `NaN` is integrated out                 |
-    | variances | derived                                            | (Q,)  | of the rows along the principal axes of the factors, noise apart |
+    | variances | derived                                            | (Q,)  | of the rows along the principal axes, noise apart |
 
     Without `ard` the factors may be rotated, and are told along the principal axes; with it, each may change its place and sign.
     The guide is Normal for each row of loadings, log-normal for the noise and, given both, Normal for the location with the
