@@ -40,3 +40,12 @@ def no_constant_columns(table: Table) -> None:
     for name, constant, value in zip(table.columns, (low == high).tolist(), low.tolist(), strict=True):
         if constant:
             raise ValueError(f"column {name!r} is constant ({value:g}), so no scale can be learnt from it; drop it")
+
+
+def allowed(table: Table, wrong: torch.Tensor, why: str) -> None:
+    """No value of a table is `wrong` (rows, columns), holes apart. Raises ValueError that says `why`."""
+    places = (wrong & ~table.x.isnan()).nonzero()
+    if len(places):
+        row, column = places[0].tolist()
+        value = table.x[row, column].item()
+        raise ValueError(f"column {table.columns[column]!r}, {table.row(row)}: {value:g} {why} ({len(places)} such values in all)")

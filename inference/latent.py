@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.func import vmap
 
-from .predictive import averaged, over_draws, program_for
+from .amortised import given_rows, moments
+from .predictive import averaged, over_draws, program_for, row_chunks
 from .program import Program, Values
-from .run import seeded
+from .refill import refilled
+from .run import at_least, seeded
 from .table import Table
 
 if TYPE_CHECKING:
@@ -33,18 +36,22 @@ class Imputed(NamedTuple):
 def encode(posterior: "Posterior", x: Any) -> Any:
     """See `Posterior.encode`."""
     program, table = program_for(posterior, x)
-    if not program.knows("latents") and not any(site.discrete for site in program.locals.values()):
-        raise TypeError(f"{posterior.name}: its rows have no latent to encode that is summed or integrated out")
-    averages = averaged(posterior, program, partial(_conditionals, program), posterior.aligned)
+    if not program.knows("latents") and not program.locals:
+        raise TypeError(f"{posterior.name}: its rows have no latent to encode")
+    with seeded(0, posterior.device):
+        averages = averaged(posterior, program, partial(_conditionals, program), posterior.aligned)
     out = {name: _encoded(posterior, table, name, *moments) for name, moments in averages.items()}
     return next(iter(out.values())) if len(out) == 1 else out
 
 
 def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """Of each latent given its row: its probabilities, or its mean and mean square."""
-    found = {}
-    if any(site.discrete for site in program.locals.values()):
-        found = {name: (probabilities,) for name, probabilities in program.marginals(values, x).items()}
+    found: dict[str, tuple[Tensor, ...]] = {}
+    if program.amortised:
+        found |= moments(program, values, x)
+        values = values | given_rows(program, values, x)[0]
+    if len(program.locals) > len(program.amortised):
+        found |= {name: (probabilities,) for name, probabilities in program.marginals(values, x).items()}
     if program.knows("latents"):
         law, rows = program.observation(values, x)
         for name, latent in law.latents(rows).items():
@@ -54,6 +61,7 @@ def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tupl
 
 
 def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
+    mean, square = (value[:, None] if value is not None and value.dim() == 1 else value for value in (mean, square))
     coords = posterior.pair.coords(posterior.how["columns"])
     labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean.shape[-1]))
 
@@ -62,6 +70,33 @@ def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, squa
         return values if values.dim() > 2 else table.dress(values, [str(label) for label in labels])
 
     return dress(mean) if square is None else Encoded(dress(mean), dress((square - mean.square()).clamp(min=0).sqrt()))
+
+
+def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:
+    """See `Posterior.reconstruct`."""
+    at_least(1, samples=samples)
+    at_least(0, seed=seed)
+    program, table = program_for(posterior, x)
+    if not program.knows("reconstruct"):
+        if not program.locals:
+            raise TypeError(f"{posterior.name}: its rows have no latent by which they could be reconstructed")
+        if not program.has_mean:
+            raise TypeError(f"{posterior.name}: the distribution of {program.observed[0]!r} has no mean to reconstruct a row by")
+    each = samples if program.amortised else 1
+    with seeded(seed, posterior.device):
+        parts = [averaged(posterior, part, partial(_expected, part, each), posterior.draws, each) for part in row_chunks(program, each)]
+    return table.dress(torch.cat(parts).to(table.x), table.columns)
+
+
+def _expected(program: Program, samples: int, values: Values, x: Tensor) -> Tensor:
+    """(rows, ...) the mean of a row through its latents, given what rows share."""
+    if program.knows("reconstruct"):
+        law, rows = program.observation(values, x)
+        return law.reconstruct(rows).reshape(x.shape)
+    if not program.amortised:
+        return program.expected(values, x)
+    drawn = vmap(lambda _: program.expected(values | given_rows(program, values, x)[0], x), randomness="different")
+    return drawn(x.new_zeros(samples)).mean(0)
 
 
 def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
@@ -73,9 +108,13 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
         holes = program.x.isnan()
         incomplete = holes.flatten(1).any(1)
         sparse = Program(posterior.pair, program.x[incomplete])
-        filled = over_draws(posterior, sparse, lambda values, x: _fill(sparse, values, x), posterior.draws).double()
+        if sparse.amortised:
+            found = refilled(posterior, sparse, _fill)
+        else:
+            filled = over_draws(posterior, sparse, lambda values, x: _fill(sparse, values, x), posterior.draws).double()
+            found = filled.mean(0), filled.std(0, correction=0)
     mean, sd = program.x.clone(), torch.zeros_like(program.x)
-    mean[incomplete], sd[incomplete] = filled.mean(0).to(mean), filled.std(0, correction=0).to(mean)
+    mean[incomplete], sd[incomplete] = (moment.to(mean) for moment in found)
     mean, sd = torch.where(holes, mean, program.x), torch.where(holes, sd, 0.0)
     return Imputed(table.dress(mean, table.columns), table.dress(sd, table.columns))
 

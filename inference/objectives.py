@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.distributions.util import scale_and_mask
 from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import kl_divergence
 from torch.func import functional_call, vmap
 
-from .elimination import is_sample
+from .elimination import is_sample, local
 from .program import Program, Values, run_eagerly
 
 
@@ -137,8 +138,10 @@ class MeanFieldELBO(NegativeELBO):
         prior = functional_call(self, parameters, (self.program.trace, values_of(drawn, self.program), x)).nodes
         total = 0.0
         for name in self.closed:
+            site = drawn.nodes[name]
             at_draw = again.nodes[name]["log_prob_sum"] - prior[name]["log_prob_sum"]
-            total = total + at_draw - kl_divergence(drawn.nodes[name]["fn"], prior[name]["fn"]).sum()
+            exact = scale_and_mask(kl_divergence(site["fn"], prior[name]["fn"]), site["scale"], site["mask"])
+            total = total + at_draw - exact.sum()
         return total
 
 
@@ -153,7 +156,7 @@ def _others(log_w: Tensor) -> Tensor:
 
 
 def _closed_sites(program: Program, guide: Callable, x: Tensor) -> list[str]:
-    """The shared sites whose KL from guide to prior torch knows, and that the guide draws independently of its others."""
+    """The continuous sites whose KL from guide to prior torch knows, and that the guide draws independently of its others."""
     first, second = (run_eagerly(guide, "the guide", x, program.size) for _ in range(2))
     sites = sample_sites(first)
     values = {name: site["value"] for name, site in sites.items()}
@@ -165,11 +168,13 @@ def _closed_sites(program: Program, guide: Callable, x: Tensor) -> list[str]:
         linked |= {name, *others} if others else set()
     with torch.no_grad():
         prior = program.trace(values_of(first, program), x).nodes
-    alone = [name for name in program.parameters if name in sites and name not in linked]
+    alone = [name for name, site in program.sites.items() if not site.discrete and name in sites and name not in linked]
     return [name for name in alone if _has_kl(sites[name]["fn"], prior[name]["fn"])]
 
 
 def _has_kl(q: Any, p: Any) -> bool:
+    if q.batch_shape != p.batch_shape:  # the prior of a row's latent leans on a discrete one, which is enumerated
+        return False
     try:
         return bool(kl_divergence(q, p).sum().isfinite())
     except NotImplementedError:
@@ -198,7 +203,7 @@ def check_guide(program: Program, guide: Callable, x: Tensor) -> dict[str, dict[
 
     Raises:
         ValueError: the guide lacks a continuous latent site of the model, has one too many, draws a discrete one, or has a shape
-            that differs; the message names the site.
+            that differs, or a side of the plate "data"; the message names the site.
     """
     name = type(program.pair).__name__
     trace = run_eagerly(guide, f"{name}.guide", x, program.size)
@@ -213,6 +218,9 @@ def check_guide(program: Program, guide: Callable, x: Tensor) -> dict[str, dict[
         if site["value"].shape != program.sites[site_name].shape:
             shapes = f"{tuple(site['value'].shape)} in the guide and {tuple(program.sites[site_name].shape)} in the model"
             raise ValueError(f"{name}: the site {site_name!r} has shape {shapes}; they must agree")
+        if local(site) != program.sites[site_name].local:
+            where = "inside" if program.sites[site_name].local else "outside"
+            raise ValueError(f"{name}.guide draws {site_name!r} on the other side of the plate 'data'; draw it {where}, as the model does")
     return sample_sites(trace)
 
 

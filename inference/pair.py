@@ -27,10 +27,13 @@ class Pair(PyroModule):
     - The hyperparameters are the arguments of `__init__`: typed, documented under "Arguments:" in the class docstring, and
       plain values (numbers, strings, lists). They are checked against their types when a pair is made.
     - The guide's parameters are attributes named `q_*`. The guide has no discrete site: those are summed out of the model.
+      Continuous latents of a row it draws given the row, by an encoder (`q_*` too). Parameters of other names are the model's, such
+      as a decoder's weights: they have no prior, and `svi` learns them as a point.
 
     Optional, each used by one generic piece of code:
 
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
+    - `recipe`: the `lr` and `particles` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`, `Rotation`.
@@ -47,6 +50,7 @@ class Pair(PyroModule):
 
     - `fill(value)`: a draw of what is missing, for `impute`.
     - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
+    - `reconstruct(value)`: the mean of the row through its latents, for `reconstruct`.
     - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/sequences.py` tells.
     """
 
@@ -54,6 +58,7 @@ class Pair(PyroModule):
     symmetries: tuple[Symmetry, ...] = ()
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] = {}
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     any_length: ClassVar[bool] = False
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}

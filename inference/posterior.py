@@ -15,6 +15,7 @@ import xarray as xr
 from torch import Tensor
 
 from . import latent, predictive, sequences, storage
+from .amortised import SAMPLES
 from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """Draws from the posterior of a pair given its data.
+
+    Where rows share no latent, because all that they share are weights of the pair's networks, learnt as a point, there are no
+    `draws`, and whatever is asked of each draw is answered for the point, as for one draw.
 
     pair: the fitted pair. draws: site -> (chain, draw, *site), deterministic sites too; one chain for variational inference.
     stats: name -> (chain, draw) or (step,). how: how it was made, plain values. table: the rows it was given, if kept.
@@ -72,11 +76,16 @@ class Posterior:
     @property
     def shape(self) -> tuple[int, int]:
         """How many chains, and draws of each."""
-        return tuple(next(iter(self.draws.values())).shape[:2])
+        return tuple(next(iter(self.draws.values())).shape[:2]) if self.draws else (1, 1)
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the dtype and on the device of the draws; of the pair, where rows share no latent and there are no draws."""
+        return next(iter([*self.draws.values(), *self.pair.parameters()]))
 
     @property
     def device(self) -> torch.device:
-        return next(iter(self.draws.values())).device
+        return self.like.device
 
     @cached_property
     def aligned(self) -> dict[str, Tensor]:
@@ -91,13 +100,20 @@ class Posterior:
         if self.table is not None:
             predictive.refuse_foreign(self, Program(self.pair, predictive.some_rows(self)[:1]))
 
-    def log_likelihood(self, x: Any) -> Tensor:
-        """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out."""
-        return predictive.log_likelihood(self, x)
+    def log_likelihood(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
+        """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out.
 
-    def score(self, x: Any) -> Tensor:
-        """(row,) log predictive density of each row: the logarithm of its density averaged over the draws."""
-        return predictive.score(self, x)
+        Continuous latents of a row are integrated out by importance sampling, with `samples` draws from the guide given the row:
+        on average that is too low, and less so with more of them.
+        """
+        return predictive.log_likelihood(self, x, samples, seed)
+
+    def score(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
+        """(row,) log predictive density of each row: the logarithm of its density averaged over the draws.
+
+        samples, seed: as in `log_likelihood`.
+        """
+        return predictive.score(self, x, samples, seed)
 
     def generate(self, rows: int, *, seed: int = 0) -> Any:
         """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...)."""
@@ -111,8 +127,20 @@ class Posterior:
         """
         return latent.encode(self, x)
 
+    def reconstruct(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Any:
+        """(rows, ...) `x` through its latents: the mean of what they make of a row, over their law given the row; as a DataFrame
+        if `x` came with names.
+
+        Continuous latents of a row are averaged over `samples` draws from the guide. Raises TypeError for a pair whose rows have
+        no latents, or are not told by them.
+        """
+        return latent.reconstruct(self, x, samples, seed)
+
     def impute(self, x: Any, *, seed: int = 0) -> "latent.Imputed":
-        """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd."""
+        """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd.
+
+        Where the guide draws latents of a row, by Metropolis within Gibbs (`refill.py`).
+        """
         return latent.impute(self, x, seed)
 
     def filter(self, x: Any) -> Tensor:
@@ -240,4 +268,5 @@ class Posterior:
     def __repr__(self) -> str:
         chains, draws = self.shape
         sites = ", ".join(f"{n}{list(d.shape[2:])}" for n, d in self.draws.items())
-        return f"<Posterior of {self.name}: {chains} chains x {draws} draws of {sites}>"
+        held = f"{chains} chains x {draws} draws of {sites}" if sites else "a point"
+        return f"<Posterior of {self.name}: {held}>"

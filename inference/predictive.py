@@ -13,6 +13,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from .amortised import SAMPLES, log_evidence
 from .graph import batched
 from .program import Program, Values
 from .run import at_least, seeded
@@ -25,27 +26,46 @@ CELLS = 20_000_000
 LOGS = 10_000_000
 
 
-def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
-    """`function(values, x)` for every draw (first axis), batched as far as memory allows."""
+def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values, each: int = 1) -> Any:
+    """`function(values, x)` for every draw (first axis), batched as far as memory allows. each: how often it goes through `x`."""
     refuse_foreign(posterior, program)
-    flat = {name: draws[name].flatten(0, 1) for name in program.parameters}
-    return batched(function, program.missing, _at_once(program))(flat, program.x)
+    return batched(_of_one(function), program.missing, max(1, _at_once(program) // each))(_flat(posterior, program, draws), program.x)
 
 
-def in_chunks(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Iterator[Any]:
+def in_chunks(
+    posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values, each: int = 1
+) -> Iterator[Any]:
     """The same, as many draws at a time as memory allows, for what need not be kept of every draw."""
-    flat = {name: draws[name].flatten(0, 1).split(_at_once(program)) for name in program.parameters}
-    for parts in zip(*flat.values(), strict=True):
-        yield batched(function, program.missing)(dict(zip(flat, parts, strict=True)), program.x)
+    values, numbers = _flat(posterior, program, draws)
+    for some in numbers.split(max(1, _at_once(program) // each)):
+        part = {name: value[some] for name, value in values.items()}
+        yield batched(_of_one(function), program.missing)((part, some), program.x)
 
 
-def averaged(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
+def averaged(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values, each: int = 1) -> Any:
     """The tensors of `function(values, x)` averaged over all draws, in double precision."""
     total = None
-    for chunk in in_chunks(posterior, program, function, draws):
+    for chunk in in_chunks(posterior, program, function, draws, each):
         sums = tree_map(lambda t: t.sum(0, dtype=torch.double), chunk)
         total = sums if total is None else tree_map(torch.add, total, sums)
     return tree_map(lambda t: t / math.prod(posterior.shape), total)
+
+
+def _flat(posterior: "Posterior", program: Program, draws: Values) -> tuple[Values, Tensor]:
+    """All draws along one axis, and their numbers, which there are even where rows share no latent."""
+    flat = {name: draws[name].flatten(0, 1) for name in program.parameters}
+    count = len(next(iter(flat.values()))) if flat else math.prod(posterior.shape)
+    return flat, torch.arange(count, device=program.x.device)
+
+
+def _of_one(function: Callable[[Values, Tensor], Any]) -> Callable[[tuple[Values, Tensor], Tensor], Any]:
+    return lambda draw, x: function(draw[0], x)
+
+
+def row_chunks(program: Program, each: int) -> Iterator[Program]:
+    """The program on some rows at a time, so many that memory holds each of them `each` times."""
+    for rows in program.x.split(max(1, CELLS // (8 * each * program.x[0].numel()))):
+        yield Program(program.pair, rows)
 
 
 def _at_once(program: Program) -> int:
@@ -80,13 +100,18 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     shape = posterior.how["row_shape"]
     if list(table.x.shape[1 + any_length :]) != shape[any_length:]:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
-    return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
+    return Program(posterior.pair, table.x.to(posterior.like)), table
 
 
 def some_rows(posterior: "Posterior") -> Tensor:
     """The rows that the posterior was given; zeros in the shape of one where it kept none."""
-    like = next(iter(posterior.draws.values()))
+    like = posterior.like
     return like.new_zeros((1, *posterior.how["row_shape"])) if posterior.table is None else posterior.table.x.to(like)
+
+
+def amortised(posterior: "Posterior") -> bool:
+    """Whether the guide draws latents of each row."""
+    return bool(Program(posterior.pair, some_rows(posterior)[:1]).amortised)
 
 
 def _in_order(table: Table, posterior: "Posterior") -> Table:
@@ -100,10 +125,19 @@ def _in_order(table: Table, posterior: "Posterior") -> Table:
     return replace(table, x=table.x[:, [table.columns.index(c) for c in fitted]], columns=fitted)
 
 
-def log_likelihood(posterior: "Posterior", x: Any) -> Tensor:
+def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0) -> Tensor:
     """See `Posterior.log_likelihood`."""
+    at_least(1, samples=samples)
+    at_least(0, seed=seed)
     program, _ = program_for(posterior, x)
-    return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
+    if not program.amortised:
+        return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
+
+    def estimated(part: Program) -> Tensor:
+        return over_draws(posterior, part, lambda values, x: log_evidence(part, values, x, samples), posterior.draws, samples)
+
+    with seeded(seed, posterior.device):
+        return torch.cat([estimated(part) for part in row_chunks(program, samples)], -1).unflatten(0, posterior.shape)
 
 
 def log_likelihood_by_rows(posterior: "Posterior", table: Table) -> Iterator[np.ndarray]:
@@ -118,6 +152,8 @@ def log_likelihood_by_rows(posterior: "Posterior", table: Table) -> Iterator[np.
 def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
     """(chain, draw) log density of each site that the rows share, at each draw: what the model says before it sees a row."""
     program = Program(posterior.pair, some_rows(posterior)[:1])
+    if not program.parameters:
+        return {}
 
     def densities(values: Values, x: Tensor) -> Values:
         nodes = program.trace(values, x).nodes
@@ -127,9 +163,9 @@ def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
     return {name: logs.double().unflatten(0, posterior.shape) for name, logs in found.items()}
 
 
-def score(posterior: "Posterior", x: Any) -> Tensor:
+def score(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0) -> Tensor:
     """See `Posterior.score`."""
-    logs = log_likelihood(posterior, x).double().flatten(0, 1)
+    logs = log_likelihood(posterior, x, samples, seed).double().flatten(0, 1)
     return logs.logsumexp(0) - math.log(len(logs))
 
 
@@ -142,14 +178,13 @@ def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     at_least(1, rows=rows)
-    first = next(iter(posterior.draws.values()))
-    template = first.new_zeros((1, *posterior.how["row_shape"]))
+    template = posterior.like.new_zeros((1, *posterior.how["row_shape"]))
     program = Program(posterior.pair, template)
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
-        simulate = partial(new_row, program)
-        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))(values, template)
+        simulate = _of_one(partial(new_row, program))
+        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))((values, chosen), template)
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])
@@ -189,4 +224,4 @@ def replicate(posterior: "Posterior", function: Callable[[Tensor], Any], draws: 
         data = batched(lambda row, values: one_row(values, row, False), program.missing)(program.x, any_draw)
         seen = ~data.isnan()
         chunk = max(1, CELLS // (8 * program.x.numel()))
-        return function(data), batched(data_set, program.missing, chunk)(values, program.x)
+        return function(data), batched(_of_one(data_set), program.missing, chunk)((values, chosen), program.x)

@@ -69,18 +69,27 @@ class Program:
                     "only discrete sites that belong to one row can be summed out. Move it into the plate, or sum it out by hand."
                 )
 
-    def refuse_continuous_locals(self) -> None:
-        """Raise TypeError where a row has a continuous latent of its own, which cannot be summed out."""
-        for name, site in self.locals.items():
-            if not site.discrete:
-                raise TypeError(
-                    f"{type(self.pair).__name__}.model: the latent {name!r} is continuous and one for each row; only discrete latents of "
-                    "a row are summed out. Integrate it out by hand, or draw it outside the plate 'data' if rows share it."
-                )
+    def refuse_amortised(self, what: str) -> None:
+        """Raise TypeError where a row has a continuous latent of its own, which `what` can do nothing with."""
+        if self.amortised:
+            raise TypeError(
+                f"{type(self.pair).__name__}.model: the latent {next(iter(self.amortised))!r} is continuous and one for each row, of "
+                f"which {what} knows nothing: only discrete latents of a row are summed out. Use svi with the pair's own guide, which "
+                "draws it given the row; or integrate it out by hand, or draw it outside the plate 'data' if rows share it."
+            )
 
     def knows(self, method: str) -> bool:
         """Whether the observed distribution has a method of its own called `method`."""
         return hasattr(self._law, method)
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether the observed distribution is of whole rows, has a mean, and knows it."""
+        try:
+            mean = self._law.mean
+        except NotImplementedError:
+            return False
+        return mean.numel() == self.x.numel() and not bool(mean.isnan().any())
 
     @property
     def parameters(self) -> dict[str, Site]:
@@ -91,6 +100,11 @@ class Program:
     def locals(self) -> dict[str, Site]:
         """The latent sites that each row has of its own."""
         return {n: s for n, s in self.sites.items() if s.local}
+
+    @property
+    def amortised(self) -> dict[str, Site]:
+        """The continuous latents that each row has of its own: the guide draws them given the row (`amortised.py`)."""
+        return {n: s for n, s in self.locals.items() if not s.discrete}
 
     def batch_axis(self, x: Tensor) -> int | None:
         """Along which axis of `x` each member of a batch of fits or chains has rows of its own; None where they share them.
@@ -135,6 +149,20 @@ class Program:
         """The observed distribution given the shared values, and the rows `x` as its site has them."""
         site = poutine.trace(poutine.condition(self.pair.model, data=values)).get_trace(x, self.size).nodes[self.observed[0]]
         return site["fn"], site["value"]
+
+    def expected(self, values: Values, x: Tensor) -> Tensor:
+        """(rows, ...) the mean of the observed distribution given the values, averaged over a discrete latent given its row.
+
+        Raises TypeError for rows with several discrete latents.
+        """
+        mean = self.trace(values, x).nodes[self.observed[0]]["fn"].mean
+        probabilities = [*self.marginals(values, x).values()] if len(self.locals) > len(self.amortised) else []
+        if not probabilities:
+            return mean.reshape(x.shape)
+        if len(probabilities) > 1:
+            raise TypeError(f"{type(self.pair).__name__}: rows with several discrete latents cannot be reconstructed")
+        weights = probabilities[0].mT
+        return torch.einsum("kn,kn...->n...", weights, mean.expand(*weights.shape, *mean.shape[2:])).reshape(x.shape)
 
     def draw_rows(self, values: Values, x: Tensor) -> Trace:
         """One run of the model with its discrete latents drawn from their posterior given the rows `x`."""

@@ -40,7 +40,7 @@ def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -
     program = Program(posterior.pair, x)
     values = {name: posterior.draws[name][:, chosen].flatten(0, 1) for name in program.parameters}
     with seeded(seed, x.device):
-        return Replicates(_rows(program, values).unflatten(0, (chains, len(chosen))), chosen)
+        return Replicates(_rows(program, values, chains * len(chosen)).unflatten(0, (chains, len(chosen))), chosen)
 
 
 def prior(posterior: "Posterior", draws: int | None, seed: int) -> Values:
@@ -60,7 +60,7 @@ def prior_predictive(posterior: "Posterior", draws: int | None, seed: int) -> Te
     draws = max(1, min(PRIOR, LIMIT // x.numel())) if draws is None else draws
     with seeded(seed, x.device):
         values = _prior(program, draws)
-        return _rows(program, {name: values[name] for name in program.parameters})[None]
+        return _rows(program, {name: values[name] for name in program.parameters}, draws)[None]
 
 
 def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
@@ -87,18 +87,18 @@ def observed_site(posterior: "Posterior") -> dict[str, Any]:
     return run_eagerly(posterior.pair.model, type(posterior.pair).__name__, program.x, 1).nodes[program.observed[0]]
 
 
-def _rows(program: Program, values: Values) -> Tensor:
+def _rows(program: Program, values: Values, count: int) -> Tensor:
     """(count, rows, ...) data sets given parameters (count, *site), with the holes of the rows that were fitted."""
-    x, count = program.x, len(next(iter(values.values())))
-    new = x.new_empty(count, *x.shape)
+    x = program.x
+    new, numbers = x.new_empty(count, *x.shape), torch.arange(count, device=x.device)
 
-    def rows(values: Values, x: Tensor) -> Tensor:
-        return torch.func.vmap(partial(new_row, program, values), randomness="different")(x[:, None])
+    def rows(draw: tuple[Values, Tensor], x: Tensor) -> Tensor:
+        return torch.func.vmap(partial(new_row, program, draw[0]), randomness="different")(x[:, None])
 
     step = max(1, CELLS // (8 * x[:1].numel()))
     for first in range(0, len(x), step):
         some = x[first : first + step]
-        drawn = batched(rows, program.missing, max(1, CELLS // (8 * some.numel())))(values, some)
+        drawn = batched(rows, program.missing, max(1, CELLS // (8 * some.numel())))((values, numbers), some)
         new[:, first : first + step] = drawn.reshape(count, *some.shape)
     return new.masked_fill_(x.isnan(), math.nan)
 

@@ -127,7 +127,7 @@ def load(folder: str | Path, *, pair: type[Pair] | None = None) -> "Posterior":
         parts[part][rest] = value
     made = cls(**checked(cls, record["pair"]["hyperparameters"]))
     draws = {name: parts["draws"][name] for name in record["sites"]}
-    floats = next(iter(draws.values())).dtype
+    floats = next(tensor.dtype for tensor in [*draws.values(), *parts["pair"].values()] if tensor.is_floating_point())
     made.to(floats).load_state_dict(parts["pair"])
     return Posterior(made, draws, parts["stats"], record["how"], _rows(folder, record, floats))
 

@@ -40,8 +40,8 @@ def svi(
     *,
     steps: int = 5000,
     batch: int | None = None,
-    lr: float = 0.05,
-    particles: int = 8,
+    lr: float | None = None,
+    particles: int | None = None,
     objective: str | None = None,
     alpha: float | None = None,
     guide: str | None = None,
@@ -66,8 +66,8 @@ def svi(
     Arguments:
         x: rows, as `as_table` reads them; with `batch`, also rows that are streamed (`stream.as_stream`): a memory map, a large
             file, a torch Dataset. Then the pair's start sees 10,000 of them, and `lp` is left out.
-        steps: at most so many. batch: rows a step (default all), drawn anew each epoch. lr: the first learning rate.
-        particles: draws from the guide a step.
+        steps: at most so many. batch: rows a step (default all), drawn anew each epoch.
+        lr: the first learning rate, and particles: draws from the guide a step; 0.05 and 8, unless the pair's `recipe` has others.
         objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given) or "mean_field"; by default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
@@ -80,12 +80,16 @@ def svi(
         compile: whether to compile the step; "auto" does so where that is likely to save time.
         checkpoint: a folder to save the run to every half minute; the same call made again goes on from there.
 
-    Returns: a Posterior of one chain (a single draw for "map"); stats: `loss` (step,), `lp` and `log_q` (1, draw), and
+    Returns: a Posterior of one chain (a single draw for "map"; none where rows share no latent, and what the pair's networks have
+        learnt is a point); stats: `loss` (step,), `lp` and `log_q` (1, draw), left out where the guide draws latents of rows, and
         `validation` (step,) if rows were held out, `NaN` at the steps between.
 
     Raises:
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
+        TypeError: an automatic guide, or "map", for a pair whose rows have continuous latents of their own.
     """
+    usual = {"lr": 0.05, "particles": 8, **getattr(pair, "recipe", {})}
+    lr, particles = usual["lr"] if lr is None else lr, usual["particles"] if particles is None else particles
     recipe = Recipe(steps, batch, lr, optimiser, schedule, clip, patience, compile)
     check_recipe(recipe, particles=particles, restarts=restarts, draws=draws)
     at_least(0, seed=seed)
@@ -105,10 +109,12 @@ def svi(
         _check_batch(batch, len(source))
         how = {"method": "map" if guide == "map" else "svi", "guide": guide or "its own", "settings": settings, "seed": seed}
         program = Program(pair, rows)
-        program.refuse_continuous_locals()
+        if guide is not None:
+            program.refuse_amortised(f"guide={guide!r}")
         saved = checkpoint and Checkpoint(checkpoint, _identity(pair, rows, len(source), held, how))
         fits, best, fitted = _fit(program, source, guide, restarts, make, recipe, held=held, tell=tell, checkpoint=saved)
-        values, derived, stats = _draw(fitted, rows, 1 if guide == "map" else draws, whole=stream is None)
+        count = 1 if guide == "map" or not program.parameters else draws
+        values, derived, stats = _draw(fitted, rows, count, whole=stream is None and not program.amortised)
         how |= {"steps": len(fits.loss), "stopped": fits.stopped, "restarts": fits.final.tolist(), "fixed": fixed(program, rows)}
     how |= {"device": str(rows.device), "seconds": time.perf_counter() - begin}
     posterior = Posterior.of(pair, {**values, **derived}, {**fits.curves(best), **stats}, how, table, len(source))
@@ -176,16 +182,17 @@ def _identity(pair: Pair, rows: Tensor, size: int, held: Tensor | None, how: dic
 def _draw(objective: RenyiBound, x: Tensor, count: int, whole: bool) -> tuple[Values, Values, Values]:
     """`count` draws from the guide: (1, count, ...) of the sites, of the derived ones, and their statistics.
 
-    whole: whether `x` is all rows. The log density of a sample of them is no substitute: it has another posterior.
+    whole: whether `x` is all rows, and all that they have of their own is summed out. The log density of a sample of them is no
+    substitute: it has another posterior.
     """
     program = objective.program
 
-    def one(_: Tensor) -> tuple[Values, Values, Tensor, Tensor]:
+    def one(_: Tensor) -> tuple[Values, Values, Values]:
         values, log_q = run_guide(program, objective.guide, x)
         shared = {n: v for n, v in values.items() if n in program.parameters}
-        return shared, program.derive(values, x), program.log_joint(values, x), log_q
+        densities = {"lp": program.log_joint(values, x), "log_q": log_q} if whole else {}
+        return shared, program.derive(shared, x), densities
 
     chunk = max(1, CELLS // max(1, x.numel()))
-    shared, derived, log_p, log_q = batched(one, program.missing, chunk)(x.new_zeros(count))
-    single = {n: v[None] for n, v in shared.items()}, {n: v[None] for n, v in derived.items()}
-    return *single, ({"lp": log_p[None], "log_q": log_q[None]} if whole else {})
+    parts = batched(one, program.missing, chunk)(x.new_zeros(count))
+    return tuple({name: value[None] for name, value in part.items()} for part in parts)

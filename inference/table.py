@@ -1,6 +1,6 @@
 """What a user hands in, converted and checked once, at the door."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Table:
     def row(self, i: int) -> str:
         """How a message names row `i`."""
         return f"row {label(self.index, i)}"
+
+    def some(self, which: Any) -> "Table":
+        """The rows of the given numbers."""
+        return replace(self, x=self.x[which], index=self.index[which])
 
     def dress(self, values: Tensor, columns: list[str]) -> Any:
         """`values` (rows, len(columns)) in the form in which the rows came: a DataFrame with their index, or the tensor."""

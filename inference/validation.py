@@ -1,6 +1,5 @@
 """Rows held out of a fit, by which it is stopped before it fits noise."""
 
-from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -66,8 +65,4 @@ def hold_out(pair: Pair, table: Table, validation: Any, streamed: bool = False) 
     if not 0 < count < len(table):
         raise ValueError(f"validation={validation!r} of {len(table)} rows holds out {count} of them; choose another fraction")
     shuffled = torch.randperm(len(table))
-    return _rows(table, shuffled[count:].sort().values), _rows(table, shuffled[:count].sort().values)
-
-
-def _rows(table: Table, which: Tensor) -> Table:
-    return replace(table, x=table.x[which], index=table.index[which.numpy()])
+    return table.some(shuffled[count:].sort().values.numpy()), table.some(shuffled[:count].sort().values.numpy())

@@ -24,6 +24,14 @@ class Columns(TorchDistribution):
     def expand(self, batch_shape: torch.Size, _instance: object = None) -> "Columns":
         return Columns(self.base.expand(torch.Size(batch_shape) + self.event_shape), self.stand_in)
 
+    @property
+    def mean(self) -> Tensor:
+        return self.base.mean
+
+    @property
+    def variance(self) -> Tensor:
+        return self.base.variance
+
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
         return self.base.sample(sample_shape)
 

@@ -27,6 +27,10 @@ class DiagonalGaussian(TorchDistribution):
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
         super().__init__(self.loc.shape[:-1], self.loc.shape[-1:], validate_args=validate_args)
 
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
     def expand(self, batch_shape: torch.Size, _instance: object = None) -> "DiagonalGaussian":
         shape = torch.Size(batch_shape) + self.event_shape
         return DiagonalGaussian(self.loc.expand(shape), self.scale.expand(shape), False)
@@ -63,6 +67,10 @@ class Gaussian(TorchDistribution):
         self.loc, self.precision_tril, self.holes = loc, precision_tril, holes
         shape = torch.broadcast_shapes(loc.shape[:-1], precision_tril.shape[:-2])
         super().__init__(shape, loc.shape[-1:], validate_args=validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
 
     def expand(self, batch_shape: torch.Size, _instance: object = None) -> "Gaussian":
         # Only loc is expanded: a precision shared along a batch axis is then multiplied once, not once per row.

@@ -40,7 +40,7 @@ def log_masses(posterior: "Posterior", found: list[list[int]]) -> list[tuple[flo
     if missing:
         return f"there are no draws of {missing[0]}"
     try:
-        program.refuse_continuous_locals()
+        program.refuse_amortised("bridge sampling")
         flat = Flat(program.parameters)
         check_jacobians(flat, program.parameters)
     except TypeError as error:

@@ -15,6 +15,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from ..amortised import SAMPLES
 from ..run import at_least
 from ..suggest import unknown
 
@@ -56,6 +57,8 @@ def to_arviz(
 
 def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Collection[str]) -> tuple[set[str], dict[str, str]]:
     """The groups to make that are not always there, and what to say of one left out. Raises ValueError for one that cannot be."""
+    from .. import predictive
+
     asked = set(MORE if groups == "all" else [groups] if isinstance(groups, str) else groups)
     for name in asked - set(MORE):
         raise ValueError(unknown("group", name, MORE))
@@ -65,7 +68,8 @@ def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Co
                 f"{posterior.name} kept no rows for log_likelihood=True; hand the rows you have to posterior.log_likelihood(x)"
             )
         return asked, {"log_likelihood": "left out: the rows were not kept"}
-    many = math.prod(posterior.shape) * len(posterior.table) > LIMIT
+    each = SAMPLES if predictive.amortised(posterior) else 1
+    many = math.prod(posterior.shape) * len(posterior.table) * each > LIMIT
     if log_likelihood or (log_likelihood is None and not many):
         return asked | {"log_likelihood"}, {}
     said = "left out: rows times draws are many; ask for it by log_likelihood=True" if log_likelihood is None else "left out, as asked"
@@ -119,7 +123,7 @@ def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, s
     from .. import replicate
 
     found = {}
-    if "unconstrained_posterior" in asked:
+    if "unconstrained_posterior" in asked and posterior.draws:
         moved = _unconstrained(posterior)
         # A simplex has one number less there, and its axis another meaning.
         same = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from .codes import codes
 from .findings import Finding, not_finite, stuck
 from .khat import GROUP, bound, gap, khat, trusted_up_to
 
@@ -37,6 +38,11 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
         return
     yield _stopped(posterior)
     yield from _restarts(posterior)
+    of_rows = list(codes(posterior))
+    yield from of_rows
+    # With latents of every row among them, draws have no k-hat of the whole that would mean anything.
+    if of_rows or not posterior.draws:
+        return
     draws = posterior.shape[1]
     if "resampled" in posterior.how:
         source, enough = posterior.how["resampled"], posterior.how["resampled"]["effective"] >= 100

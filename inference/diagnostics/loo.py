@@ -15,11 +15,12 @@ from ..predictive import log_likelihood_by_rows, rows_of
 from .convert import labelled
 from .findings import CHEAP, Finding
 from .khat import khat, log_ratios, smoothed, trusted_up_to
+from .rows import LEAST, refuse_few_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-LEAST, SHOWN = 100, 5
+SHOWN = 5
 # ArviZ 1 has a class for each way to estimate the density of unseen rows; before, one class was told the way.
 ELPD = getattr(arviz_stats, "ELPDDataLOO", None) or partial(arviz_stats.ELPDData, "loo")
 
@@ -27,8 +28,7 @@ ELPD = getattr(arviz_stats, "ELPDDataLOO", None) or partial(arviz_stats.ELPDData
 def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
     """See `Posterior.loo`."""
     table, count = rows_of(posterior), int(np.prod(posterior.shape))
-    if count < LEAST:
-        raise ValueError(f"{posterior.name} has {count} draw{'s' * (count > 1)}, too few to leave a row out by weighing them; take 1000")
+    refuse_few_draws(posterior, "leave a row out")
     # What the guide is off by is made good together with the row that is left out.
     ratios = log_ratios(posterior)[:, None] if "log_q" in posterior.stats else 0.0
     efficiency = relative_efficiency(posterior)

@@ -115,7 +115,8 @@ def _far_out(values: np.ndarray, replicated: np.ndarray) -> np.ndarray:
 
 def reproduced(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """Whether data sets drawn from the posterior look like the data."""
-    if posterior.table is None or np.prod(posterior.shape) < LEAST or not np.isfinite(table["mean"]).all():
+    few = posterior.draws and np.prod(posterior.shape) < LEAST
+    if posterior.table is None or few or not np.isfinite(table["mean"]).all():
         return
     if QUICK * posterior.table.x.numel() > CHEAP:
         yield Finding("predictive checks", "note", "not looked at: there are many rows.", "Call posterior.check().")

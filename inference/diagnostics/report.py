@@ -57,8 +57,8 @@ class Report:
         long = len(self.table) > LONG
         table = self.table.loc[worst(self.table)[:SHOWN]] if long else self.table
         said = [f"the {SHOWN} worst of {len(self.table)} parameters:"] if long and "rhat" in table else []
-        lines = table.to_string(float_format=lambda v: f"{v:.4g}")
-        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", *said, lines])
+        lines = [*said, table.to_string(float_format=lambda v: f"{v:.4g}")] if len(table) else []
+        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), *([""] if lines else []), *lines])
 
     __repr__ = __str__
 

@@ -1,5 +1,6 @@
-"""Whether posteriors were given the same rows: only then can they be held against each other."""
+"""Whether posteriors were given the same rows, so that they can be held against each other, and have draws to weigh by them."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,20 @@ from ..predictive import rows_of
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
+
+LEAST = 100
+
+
+def refuse_few_draws(posterior: "Posterior", use: str) -> None:
+    """Refuse fewer than a hundred draws, or none at all, for what weighs them. Raises ValueError that names the `use`."""
+    if not posterior.draws:
+        raise ValueError(
+            f"{posterior.name}: its rows share no latent, and what they share was learnt as a point, so that there are no draws to {use} "
+            "by weighing them; hold rows out (validation=) and look at their posterior.score"
+        )
+    count = math.prod(posterior.shape)
+    if count < LEAST:
+        raise ValueError(f"{posterior.name} has {count} draw{'s' * (count > 1)}, too few to {use} by weighing them; take 1000")
 
 
 def refuse_other_rows(posteriors: Mapping[str, "Posterior"]) -> None:

@@ -8,18 +8,18 @@ from arviz_stats.base import array_stats
 
 from ..predictive import log_likelihood_by_rows, log_prior, rows_of
 from .convert import labelled
+from .rows import refuse_few_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-ALPHAS, SENSITIVE, LEAST = (0.99, 1.01), 0.05, 100
+ALPHAS, SENSITIVE = (0.99, 1.01), 0.05
 
 
 def sensitivity(posterior: "Posterior") -> pd.DataFrame:
     """See `Posterior.sensitivity`."""
-    table, count = rows_of(posterior), int(np.prod(posterior.shape))
-    if count < LEAST:
-        raise ValueError(f"{posterior.name} has {count} draw{'s' * (count > 1)}, too few to weigh them by prior and rows; take 1000")
+    table = rows_of(posterior)
+    refuse_few_draws(posterior, "tell how sensitive it is")
     prior = sum(log_prior(posterior).values()).flatten().cpu().numpy()
     rows = sum(logs.sum(1) for logs in log_likelihood_by_rows(posterior, table))
     labels, draws = labelled(posterior)

@@ -69,6 +69,7 @@ def mcmc(
     Raises:
         ValueError: bad rows, an argument out of range, an unknown kernel, a checkpoint of another run, or a start where the
             density is not finite. MemoryError: the draws will not fit.
+        TypeError: rows have continuous latents of their own.
     """
     settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
     at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
@@ -80,7 +81,7 @@ def mcmc(
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws * thin, progress) as tell:
         program = Program(pair, rows)
-        program.refuse_continuous_locals()
+        program.refuse_amortised("mcmc")
         flat = Flat(program.parameters)
         check_jacobians(flat, program.parameters)
         refuse_too_many(draws, chains, flat.size, rows)
@@ -116,7 +117,7 @@ def draw_each(
     Raises:
         ValueError: the density is not finite where a chain starts. KeyboardInterrupt: draws cut short are too few for the use.
     """
-    program.refuse_continuous_locals()
+    program.refuse_amortised("mcmc")
     flat, settings = Flat(program.parameters), {**settings, "chains": len(rows)}
     check_jacobians(flat, program.parameters)
     refuse_too_many(settings["draws"], len(rows), flat.size, rows)

@@ -37,8 +37,10 @@ SOURCES = {
     "iris": ("Fisher 1936, Annals of Eugenics 7, through scikit-learn", UCI),
     "wine": ("Aeberhard & Forina 1992, UCI, through scikit-learn", UCI),
     "breast_cancer": ("Wolberg et al. 1995, UCI, through scikit-learn", UCI),
-    "digits": ("Alpaydin & Kaynak 1998, UCI: 8 x 8 pixels, 0 to 16, through scikit-learn", UCI),
+    "digits": ("Alpaydin & Kaynak 1998, UCI: 8 x 8 pixels, from 0 to 1, through scikit-learn", UCI),
 }
+# What the values are divided by.
+SCALES = {"digits": 16}
 
 
 def names() -> list[str]:
@@ -70,5 +72,5 @@ def _from_sklearn(name: str, source: str, license: str) -> Dataset:
 
     loader: Callable = getattr(sklearn.datasets, f"load_{name}")
     bunch = loader()
-    x = torch.tensor(bunch.data, dtype=torch.get_default_dtype())
+    x = torch.tensor(bunch.data, dtype=torch.get_default_dtype()) / SCALES.get(name, 1)
     return Dataset(name, x, torch.tensor(bunch.target), [str(c) for c in bunch.feature_names], source, license)

@@ -1,0 +1,88 @@
+"""The variational autoencoder by hand: its networks in numpy, the joint density of rows and codes, and the linear one's evidence."""
+
+import numpy as np
+from scipy.special import expit, log_softmax
+from scipy.stats import multivariate_normal, norm
+
+from . import Case
+
+NOISE = 0.4
+
+
+def cases() -> list[Case]:
+    """Every likelihood, with hidden layers and without, with and without holes."""
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(8, 2)) @ rng.normal(size=(2, 4)) + 0.3 * rng.normal(size=(8, 4)) + 1.0
+    shades, codes = expit(numbers), rng.integers(0, 3, size=(8, 3)).astype(float)
+    gaussian = {"likelihood": "gaussian", "center": [1.0, 0.8, 1.2, 1.0], "spread": [1.2, 0.7, 1.0, 0.9]}
+    categorical = {"likelihood": "categorical", "categories": 3}
+    return [
+        Case("linear", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "noise": NOISE}, numbers),
+        Case("gaussian-holes", {"latents": 2, "dim": 4, "hidden": [5], **gaussian, "mask": True}, _with_holes(numbers)),
+        Case("bernoulli", {"latents": 1, "dim": 4, "hidden": [4, 3]}, (shades > 0.6).astype(float)),
+        Case("bernoulli-holes", {"latents": 2, "dim": 4, "hidden": [4], "center": [0.2, 0.5, 0.4, 1.0]}, _with_holes(shades)),
+        Case("shades", {"latents": 2, "dim": 4, "hidden": [3], "likelihood": "continuous_bernoulli"}, shades),
+        Case(
+            "categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], "likelihood": "categorical", "categories": 3}, _with_holes(codes)
+        ),
+    ]
+
+
+def log_joint(pair, values, x) -> float:
+    """log p(x, z): the codes in `values`, NaN left out."""
+    z = np.asarray(values["z"])
+    terms = _log_columns(pair, decode(pair, z), np.asarray(x))
+    return float(norm.logpdf(z).sum() + np.where(np.isnan(x), 0.0, terms).sum())
+
+
+def log_evidence(pair, x) -> float | None:
+    """log p(x) given the weights, of the linear Gaussian one; None for every other."""
+    given = pair.hyperparameters
+    if given["hidden"] or given["likelihood"] != "gaussian":
+        return None
+    mean, loadings, noise = linear(pair)
+    return float(multivariate_normal.logpdf(x, mean, loadings @ loadings.T + noise**2 * np.eye(len(mean))).sum())
+
+
+def linear(pair) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean (D,), loadings (D, Q) and noise of a linear Gaussian one, in the units of the rows."""
+    (weight, bias), spread = _layers(pair.decoder)[0], np.asarray(pair.likelihood.spread)
+    return np.asarray(pair.likelihood.center) + spread * bias, spread[:, None] * weight, float(pair.likelihood.noise.detach())
+
+
+def decode(pair, z) -> np.ndarray:
+    """(rows, outputs) what the decoder makes of codes: affine layers, with u / (1 + exp(-u)) between them."""
+    *hidden, last = _layers(pair.decoder)
+    for weight, bias in hidden:
+        z = z @ weight.T + bias
+        z = z * expit(z)
+    return z @ last[0].T + last[1]
+
+
+def _layers(net) -> list[tuple[np.ndarray, np.ndarray]]:
+    state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
+    return [(state[name], state[name.replace("weight", "bias")]) for name in state if name.endswith("weight")]
+
+
+def _log_columns(pair, output, x) -> np.ndarray:
+    """(rows, D) log density of every column that was seen, anything at holes."""
+    given = pair.hyperparameters
+    x = np.where(np.isnan(x), 0.0, x)
+    center = np.broadcast_to(np.array(given["center"], float), x.shape)
+    if given["likelihood"] == "gaussian":
+        return norm.logpdf(x, center + np.array(given["spread"]) * output, float(pair.likelihood.noise.detach()))
+    if given["likelihood"] == "categorical":
+        logs = log_softmax(output.reshape(*x.shape, given["categories"]), -1)
+        return np.take_along_axis(logs, x[..., None].astype(int), -1)[..., 0]
+    mean = np.clip(center, 0.01, 0.99)
+    probability = expit(np.log(mean / (1 - mean)) + output)
+    entropy = x * np.log(probability) + (1 - x) * np.log(1 - probability)
+    if given["likelihood"] == "bernoulli":
+        return entropy
+    return entropy + np.log(2 * np.arctanh(1 - 2 * probability) / (1 - 2 * probability))
+
+
+def _with_holes(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x[1, 0] = x[4, 2] = x[6, 0] = x[6, 1] = np.nan
+    return x

@@ -1,0 +1,118 @@
+"""Variational autoencoder."""
+
+from typing import Annotated, Any, Literal
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from inference import Pair, Table, checks
+
+from . import code_pictures
+from .by_column import by_column
+from .likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
+from .nets import mlp, restart
+
+
+class VariationalAutoencoder(Pair):
+    """A network makes rows of a few normal numbers; another, the guide's, finds the numbers that made a row.
+
+    | symbol  | distribution                          | shape  | meaning                                              |
+    |---------|---------------------------------------|--------|------------------------------------------------------|
+    | decoder | its weights are learnt, as a point    |        | network from codes to rows, with layers `hidden`     |
+    | z       | Normal(0, 1)                          | (N, Q) | code of each row                                     |
+    | x       | `likelihood`(decoder(z)), each column | (N, D) | the rows; `NaN` is integrated out                    |
+
+    The guide is Normal for each code, with the mean and scale that an encoder with the same layers, backwards, gives for the row.
+    The families of `x` are in `zoo/likelihoods.py`. With no hidden layer and likelihood "gaussian" this is probabilistic principal
+    component analysis: at the best weights the columns of the decoder are the principal directions, which suits the guide.
+
+    Reference: Kingma & Welling 2014, "Auto-encoding variational Bayes", ICLR; Rezende, Mohamed & Wierstra 2014, "Stochastic
+    backpropagation and approximate inference in deep generative models", ICML; Lucas, Tucker, Grosse & Norouzi 2019, "Don't blame
+    the ELBO!", NeurIPS (the linear one).
+
+    Arguments:
+        latents: Q, how many numbers a code has.
+        dim: D, how many columns (pixels). Read off the data.
+        hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map.
+        likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
+        noise: standard deviation of "gaussian", learnt if it is not given.
+        categories: V, of "categorical". Read off the data: one more than the largest.
+        mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
+        center: what the encoder takes for zero, one number or one a column. Read off the data: the columns' means.
+        spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+    """
+
+    objective = "mean_field"
+    recipe = {"lr": 0.01, "particles": 1}
+
+    def __init__(
+        self,
+        latents: PositiveInt = 2,
+        dim: PositiveInt = 4,
+        *,
+        hidden: list[PositiveInt] = [64],  # noqa: B006
+        likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
+        noise: PositiveFloat | None = None,
+        categories: PositiveInt = 2,
+        mask: bool = False,
+        center: float | list[float] = 0.5,
+        spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
+    ) -> None:
+        if latents > dim:
+            raise ValueError(f"latents={latents} must be at most the {dim} columns; a code as long as its row tells nothing in short")
+        self.latents, self.dim, self.mask = latents, dim, mask
+        center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
+        self.likelihood = {
+            "bernoulli": lambda: Bernoulli(center),
+            "continuous_bernoulli": lambda: ContinuousBernoulli(center),
+            "gaussian": lambda: Gaussian(center, spread, noise),
+            "categorical": lambda: Categorical(categories),
+        }[likelihood]()
+        self.decoder = mlp([latents, *hidden, dim * self.likelihood.outputs])
+        self.q_encoder = mlp([dim * (self.likelihood.inputs + mask), *reversed(hidden), 2 * latents])
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            z = pyro.sample("z", dist.Normal(x.new_zeros(len(x), self.latents), 1.0).to_event(1))
+            pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        seen = self.likelihood.features(x)
+        loc, log_scale = self.q_encoder(torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen).chunk(2, -1)
+        with self.rows(x, size):
+            pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
+
+    def start(self, x: Tensor) -> None:
+        """Weights drawn anew; in torch's way, uniform within one over the root of a layer's inputs."""
+        restart(self.decoder)
+        restart(self.q_encoder)
+
+    @classmethod
+    def read(cls, table: Table) -> dict[str, Any]:
+        # What `check` refuses must not stop us here.
+        x = table.x.flatten(1)
+        mean = x.nanmean(0).nan_to_num()
+        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
+        most = x.nan_to_num().max().clamp(0, 1e6).long()
+        scale = {"center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
+        return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **scale}
+
+    def check(self, table: Table, fitting: bool) -> None:
+        checks.two_dimensional(table, self.dim)
+        checks.allowed(table, *self.likelihood.wrong(table.x))
+        if fitting:
+            checks.enough_rows(table, 2, "one row says nothing of what rows have in common")
+            checks.no_empty_columns(table)
+            checks.no_empty_rows(table)
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        return {"z": ("code",)}
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        return {"column": columns, "code": list(range(self.latents))}
+
+    picture = staticmethod(code_pictures.codes)
