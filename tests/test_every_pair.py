@@ -64,13 +64,15 @@ def _fit(method: str, subject: Subject, pair: inference.Pair) -> inference.Poste
 
 def _point(subject: Subject) -> bool:
     """Whether rows share no latent, so that what they share is a point and MCMC has nothing to draw."""
-    program = Program(subject.pair, subject.x)
+    program = Program(subject.pair, subject.x.to(torch.get_default_dtype()))
     return bool(program.amortised) and not program.parameters
 
 
-@pytest.fixture(
-    params=[(s, m) for s in _subjects() for m in ("svi", "nuts") if m == "svi" or not _point(s)], ids=lambda p: f"{p[0]}-{p[1]}"
-)
+def _fits() -> list[tuple[Subject, str]]:
+    return [(s, method) for s in _subjects() for method in ("svi", "nuts") if method == "svi" or not _point(s)]
+
+
+@pytest.fixture(params=_fits(), ids=lambda fit: f"{fit[0]}-{fit[1]}")
 def fit(request) -> tuple[Subject, str]:
     """A subject and a method that suits it."""
     return request.param
