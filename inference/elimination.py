@@ -5,6 +5,7 @@ adding the factors that depend on it and taking logsumexp, from the innermost pl
 Pyro's own contraction exponentiates each factor by itself, which underflows where a likely component has a tiny weight.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from pyro.poutine import Trace
@@ -25,16 +26,20 @@ def local(site: dict[str, Any]) -> bool:
     return any(frame.name == "data" for frame in site["cond_indep_stack"])
 
 
-def row_terms(trace: Trace, fraction: float, potentials: dict[str, Tensor] | None = None) -> Tensor:
+def row_terms(
+    trace: Trace, fraction: float, potentials: dict[str, Tensor] | None = None, only: Collection[str] | None = None
+) -> Tensor:
     """(rows,) the log density of what belongs to each row in an enumerated trace, its discrete sites summed out.
 
     fraction: the share of all rows that are at hand, by which Pyro's plate has scaled each term up.
-    potentials: what to add to the log probability of the sites named.
+    potentials: what to add to the log probability of the sites named. only: the names of the sites to count, of those there are.
     """
     terms: dict[Plates, list[Tensor]] = {}
     summed: dict[Plates, list[int]] = {}
     for site in trace.nodes.values():
         if not is_sample(site) or not local(site) or site["infer"].get("_deterministic"):
+            continue
+        if only is not None and site["name"] not in only:
             continue
         plates = frozenset(f for f in site["cond_indep_stack"] if f.vectorized)
         term = site["log_prob"] if fraction == 1 else site["log_prob"] * fraction

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 from torch.func import functional_call, vmap
 
-from .elimination import is_sample, local
+from .elimination import is_sample, local, row_terms
 from .program import Program, Values, run_eagerly
 
 
@@ -43,6 +43,8 @@ class RenyiBound(torch.nn.Module):
         self.program, self.particles, self.alpha = program, particles, alpha
         self.pair, self.guide = program.pair, guide
         sites = check_guide(program, guide, program.x)
+        # At alpha = 1 the two are the same, and the sum is cheaper.
+        self.by_row = alpha != 1 and bool(program.amortised) and not program.parameters
         self.pathless = [name for name, site in sites.items() if not site["fn"].has_rsample]
         if self.pathless and particles < 2:
             raise ValueError(
@@ -59,47 +61,56 @@ class RenyiBound(torch.nn.Module):
         bound = self._bound(terms["log_w"])
         if self.pathless:
             added = bound - self._bound(_others(terms["log_w"]))
-            followed = bound + (added.detach() * terms["log_pathless"]).sum()
+            followed = bound + (added.detach() * terms["log_pathless"]).sum(0)
         else:
             share = torch.softmax((1 - self.alpha) * terms["log_w"].detach(), 0)
             along = self.alpha * share + (1 - self.alpha) * share.square()
-            followed = (along * terms["log_w"]).sum() + ((share - along) * terms["log_p"]).sum()
-        return (followed.detach() - followed) - bound.detach()
+            followed = (along * terms["log_w"]).sum(0) + ((share - along) * terms["log_p"]).sum(0)
+        loss = (followed.detach() - followed) - bound.detach()
+        return loss.sum(dtype=torch.double) * (self.program.size / len(x)) if self.by_row else loss
 
     def forward(self, run: Callable, *args: Any) -> Any:
         """What `run` gives while `functional_call` has this module's parameters replaced."""
         return run(*args)
 
     def _draw(self, parameters: Values, x: Tensor) -> dict[str, Tensor]:
-        """Scalars of one draw: its log weight, and what the gradient needs beside."""
+        """Of one draw, scalars or (rows,): its log weight, and what the gradient needs beside."""
         drawn = functional_call(self, parameters, (self._guide, x))
         values = values_of(drawn, self.program)
-        log_p = functional_call(self, parameters, (self.program.log_joint, values, x))
+        density = self.program.log_rows if self.by_row else self.program.log_joint
+        log_p = functional_call(self, parameters, (density, values, x))
         if self.pathless:
-            log_w = log_p - log_density(drawn, x) + self._control(parameters, drawn, drawn, x)
-            return {"log_w": log_w, "log_pathless": sum(drawn.nodes[name]["log_prob_sum"] for name in self.pathless)}
+            log_w = log_p - self._log_q(drawn, x) + self._control(parameters, drawn, drawn, x)
+            return {"log_w": log_w, "log_pathless": self._log_q(drawn, x, self.pathless)}
         fixed = {name: value.detach() for name, value in parameters.items()}
         again = functional_call(self, fixed, (self._guide, x, drawn))
-        log_w = log_p - log_density(again, x) + self._control(parameters, drawn, again, x)
+        log_w = log_p - self._log_q(again, x) + self._control(parameters, drawn, again, x)
         if self.alpha == 1:  # nothing but the weight is followed
             return {"log_w": log_w, "log_p": log_p}
         held = {name: value.detach() for name, value in values.items()}
-        return {"log_w": log_w, "log_p": functional_call(self, parameters, (self.program.log_joint, held, x))}
+        return {"log_w": log_w, "log_p": functional_call(self, parameters, (density, held, x))}
 
     def _guide(self, x: Tensor, drawn: Trace | None = None) -> Trace:
         """A run of the guide, with the draws of an earlier one if given."""
         guide = self.guide if drawn is None else poutine.replay(self.guide, drawn)
         return poutine.trace(guide).get_trace(x, self.program.size)
 
+    def _log_q(self, trace: Trace, x: Tensor, only: list[str] | None = None) -> Tensor:
+        """The log density of what a run of the guide drew, at all sites or `only` some: a scalar, or (rows,)."""
+        if not self.by_row:
+            return log_density(trace, x, only)
+        trace.compute_log_prob()
+        return row_terms(trace, len(x) / self.program.size, only=only)
+
     def _control(self, parameters: Values, drawn: Trace, again: Trace, x: Tensor) -> Tensor | float:
         """Scalar of mean zero to add to the log weight of a draw, which `again` has at held parameters."""
         return 0.0
 
     def _bound(self, log_w: Tensor) -> Tensor:
-        """The bound from log weights (..., k)."""
+        """The bound from log weights (k, ...)."""
         if self.alpha == 1:
-            return log_w.mean(-1)
-        return (((1 - self.alpha) * log_w).logsumexp(-1) - math.log(log_w.shape[-1])) / (1 - self.alpha)
+            return log_w.mean(0)
+        return (((1 - self.alpha) * log_w).logsumexp(0) - math.log(len(log_w))) / (1 - self.alpha)
 
 
 class NegativeELBO(RenyiBound):
@@ -115,6 +126,8 @@ class NegativeELBO(RenyiBound):
 
 class NegativeIWAE(RenyiBound):
     """Minus the importance weighted bound, E[log(mean of p(latents, x) / q(latents) over `particles` draws)]: order 0.
+
+    Where rows share no latent, the sum of the rows' own bounds, as the source has it.
 
     Source: Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders", ICLR.
     """
@@ -149,10 +162,10 @@ OBJECTIVES = {"elbo": NegativeELBO, "iwae": NegativeIWAE, "renyi": RenyiBound, "
 
 
 def _others(log_w: Tensor) -> Tensor:
-    """(k, k - 1) from (k,): all but one."""
+    """(k - 1, k, ...) from (k, ...): all but one."""
     count = len(log_w)
     others = [[j for j in range(count) if j != i] for i in range(count)]
-    return log_w[torch.tensor(others, device=log_w.device)]
+    return log_w[torch.tensor(others, device=log_w.device).mT]
 
 
 def _closed_sites(program: Program, guide: Callable, x: Tensor) -> list[str]:
@@ -192,10 +205,11 @@ def values_of(trace: Trace, program: Program) -> Values:
     return {name: site["value"] for name, site in sample_sites(trace).items() if name in program.sites}
 
 
-def log_density(trace: Trace, x: Tensor) -> Tensor:
-    """Scalar: the log density of all that a run of the guide drew."""
+def log_density(trace: Trace, x: Tensor, only: list[str] | None = None) -> Tensor:
+    """Scalar: the log density of all that a run of the guide drew, or of `only` some sites."""
     trace.compute_log_prob()
-    return sum((site["log_prob_sum"] for site in sample_sites(trace).values()), x.new_zeros(()))
+    counted = [site for name, site in sample_sites(trace).items() if only is None or name in only]
+    return sum((site["log_prob_sum"] for site in counted), x.new_zeros(()))
 
 
 def check_guide(program: Program, guide: Callable, x: Tensor) -> dict[str, dict[str, Any]]:

@@ -35,6 +35,8 @@ class Affine(nn.Module):
 class Linear(inference.Pair):
     """x ~ Normal(decoder z, 0.5), z standard normal; the guide knows z given a complete row, but for a factor `off` in its scale."""
 
+    law = dist.Normal
+
     def __init__(self, off: float = 1.0, learnt: bool = True) -> None:
         precision = (torch.eye(2).to(WEIGHT) + WEIGHT.mT @ WEIGHT / NOISE**2).diagonal()
         encode = (WEIGHT / NOISE**2 / precision).mT
@@ -56,7 +58,7 @@ class Linear(inference.Pair):
     def encode(self, x: Tensor, size: int | None, offset: Tensor) -> None:
         loc = self.q_encoder(torch.where(x.isnan(), self.decoder.bias, x - offset))
         with self.rows(x, size):
-            pyro.sample("z", dist.Normal(loc, self.q_scale).to_event(1))
+            pyro.sample("z", self.law(loc, self.q_scale.expand(loc.shape)).to_event(1))
 
 
 def exact(weight: Tensor = WEIGHT, bias: Tensor = BIAS, noise: float | Tensor = NOISE) -> LowRankGaussian:
