@@ -26,9 +26,7 @@ def local(site: dict[str, Any]) -> bool:
     return any(frame.name == "data" for frame in site["cond_indep_stack"])
 
 
-def row_terms(
-    trace: Trace, fraction: float, potentials: dict[str, Tensor] | None = None, only: Collection[str] | None = None
-) -> Tensor:
+def row_terms(trace: Trace, fraction: float, potentials: dict[str, Tensor] | None = None, only: Collection[str] | None = None) -> Tensor:
     """(rows,) the log density of what belongs to each row in an enumerated trace, its discrete sites summed out.
 
     fraction: the share of all rows that are at hand, by which Pyro's plate has scaled each term up.

@@ -16,10 +16,12 @@ SHOWN, LEAST, SCATTERED = 10, 4, 2000
 def codes(posterior: "Posterior") -> Figure:
     """Rows that are images: some as they are, the same through their codes, and new ones. Other rows: by their first two codes.
 
-    Ten rows, evenly spread over the data; a row is an image where it has as many columns as a square of at least 4 x 4 has pixels.
+    Ten rows, evenly spread over the data; a row is an image where it has as many columns as a square of at least 4 x 4 has pixels,
+    and its columns are no codes of categories.
     """
     side = math.isqrt(len(posterior.how["columns"]))
-    return _images(posterior, side) if side >= LEAST and side * side == len(posterior.how["columns"]) else _scatter(posterior)
+    images = side >= LEAST and side * side == len(posterior.how["columns"])
+    return _images(posterior, side) if images and posterior.pair.has_shades else _scatter(posterior)
 
 
 def _images(posterior: "Posterior", side: int) -> Figure:

@@ -76,11 +76,13 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
     if x is None:
         return cls(**given)
     table = as_table(x)
+    read = cls.read(table)
     try:
-        pair = cls(**{**cls.read(table), **given})
+        pair = cls(**{**read, **given})
     except ValueError:
         # What was given may contradict what was read off the rows: the check of the rows says so better.
-        cls(**given).check(table, fitting=True)
+        if read.keys() & given.keys():
+            cls(**given).check(table, fitting=True)
         raise
     pair.check(table, fitting=True)
     return pair

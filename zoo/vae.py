@@ -90,6 +90,11 @@ class VariationalAutoencoder(Pair):
         restart(self.decoder)
         restart(self.q_encoder)
 
+    @property
+    def has_shades(self) -> bool:
+        """Whether more of a column means something, as it does of a pixel and not of a category."""
+        return self.hyperparameters["likelihood"] != "categorical"
+
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
         # What `check` refuses must not stop us here.

@@ -22,9 +22,7 @@ def cases() -> list[Case]:
         Case("bernoulli", {"latents": 1, "dim": 4, "hidden": [4, 3]}, (shades > 0.6).astype(float)),
         Case("bernoulli-holes", {"latents": 2, "dim": 4, "hidden": [4], "center": [0.2, 0.5, 0.4, 1.0]}, _with_holes(shades)),
         Case("shades", {"latents": 2, "dim": 4, "hidden": [3], "likelihood": "continuous_bernoulli"}, shades),
-        Case(
-            "categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], "likelihood": "categorical", "categories": 3}, _with_holes(codes)
-        ),
+        Case("categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], **categorical}, _with_holes(codes)),
     ]
 
 
