@@ -33,6 +33,7 @@ class Pair(PyroModule):
     Optional, each used by one generic piece of code:
 
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
+    - `unsuited`: method ("mcmc") -> why it does not suit the pair; it is then refused, and the pair's card says so.
     - `recipe`: the `lr` and `particles` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
@@ -59,6 +60,7 @@ class Pair(PyroModule):
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = {}
+    unsuited: Mapping[str, str] = {}
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     any_length: ClassVar[bool] = False
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}

@@ -226,6 +226,7 @@ def test_a_point_has_a_report(point, tmp_path):
     assert "Empty" not in str(report)
     page = report.to_html(tmp_path / "report.html").read_text()
     assert "k-hat by row" in page
+    assert "Parameters" not in page
     assert repr(point) == "<Posterior of Linear by svi: a point>"
 
 

@@ -180,7 +180,11 @@ class Scattered(Normal):
             pyro.sample("x", dist.Normal(own, 1.0), obs=x[:, 0])
 
 
-@pytest.mark.parametrize("fit", [inference.svi, inference.mcmc])
-def test_a_continuous_latent_of_each_row_is_refused(fit):
+def test_a_continuous_latent_of_each_row_is_refused_by_chains():
     with pytest.raises(TypeError, match="'own' is continuous and one for each row"):
-        fit(Scattered(), torch.randn(9))
+        inference.mcmc(Scattered(), torch.randn(9))
+
+
+def test_a_continuous_latent_of_each_row_is_one_for_the_guide_to_draw():
+    with pytest.raises(ValueError, match="Scattered.guide has no site 'own', which the model draws; it has loc"):
+        inference.svi(Scattered(), torch.randn(9))

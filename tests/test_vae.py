@@ -202,6 +202,15 @@ def test_what_it_cannot_read_is_refused(case):
     assert [part for part in parts if part not in str(caught.value)] == []
 
 
+def test_mcmc_is_refused_and_the_card_says_why():
+    with pytest.raises(TypeError, match="VariationalAutoencoder: mcmc does not suit it: the weights.*use svi"):
+        inference.mcmc(zoo.create("vae", ROWS), ROWS)
+    card = zoo.card("vae")
+    assert "inference.svi(pair, x)" in card
+    assert "Not by mcmc: the weights" in card
+    assert "inference.mcmc(pair, x)" in zoo.card("gmm")
+
+
 def test_sizes_are_read_off_the_rows():
     pair = zoo.create("vae", np.array([[0.0, 1.0, np.nan], [1.0, 0.0, 1.0]]), hidden=[7, 5])
     assert pair.hyperparameters["dim"] == 3

@@ -14,7 +14,7 @@ USE = """```python
 import inference, zoo
 
 pair = zoo.create("{name}", x)
-posterior = inference.mcmc(pair, x)
+posterior = inference.{method}(pair, x)
 print(inference.diagnose(posterior))
 ```
 """
@@ -26,7 +26,9 @@ def card(name: str) -> str:
     story = inspect.getdoc(cls).partition("\nArguments:")[0].strip()
     rows = [f"| `{n}` | `{default}` | {meaning} |" for n, default, meaning in hyperparameters(cls)]
     table = "\n".join(["| hyperparameter | default | meaning |", "|---|---|---|", *rows])
-    return f"# {name}\n\n{story}\n\n## Hyperparameters\n\n{table}\n\n## Use\n\n{USE.format(name=name)}"
+    use = USE.format(name=name, method="svi" if "mcmc" in cls.unsuited else "mcmc")
+    notes = "".join(f"\nNot by {method}: {reason}.\n" for method, reason in cls.unsuited.items())
+    return f"# {name}\n\n{story}\n\n## Hyperparameters\n\n{table}\n\n## Use\n\n{use}{notes}"
 
 
 def hyperparameters(cls: type["Pair"]) -> list[tuple[str, Any, str]]:

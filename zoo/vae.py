@@ -47,6 +47,7 @@ class VariationalAutoencoder(Pair):
 
     objective = "mean_field"
     recipe = {"lr": 0.01, "particles": 1}
+    unsuited = {"mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi"}
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ def mcmc(
     Raises:
         ValueError: bad rows, an argument out of range, an unknown kernel, a checkpoint of another run, or a start where the
             density is not finite. MemoryError: the draws will not fit.
-        TypeError: rows have continuous latents of their own.
+        TypeError: the pair says that it is unsuited, or rows have continuous latents of their own.
     """
     settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
     at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
@@ -78,6 +78,8 @@ def mcmc(
     if kernel not in KERNELS:
         raise ValueError(unknown("kernel", kernel, KERNELS))
     pair, table, rows = open_door(pair, x, device)
+    if "mcmc" in pair.unsuited:
+        raise TypeError(f"{type(pair).__name__}: mcmc does not suit it: {pair.unsuited['mcmc']}")
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws * thin, progress) as tell:
         program = Program(pair, rows)
