@@ -162,6 +162,25 @@ def test_every_pattern_of_holes_is_integrated_out(covariance):
     assert Program(pair, x[:, :5]).log_joint(values, x[:, :5]).item() == pytest.approx(truth, rel=1e-10)
 
 
+@pytest.mark.parametrize("emission", list(oracle.SHOWN))
+def test_every_familys_density_is_scipys(emission):
+    pair = zoo.create("hmm", emission=emission, dim=2, center=[0.7, 1.6], spread=[1.2, 0.8], categories=3)
+    x = torch.tensor([[[1.0, 1.0], [0.0, 1.0], [torch.nan, 1.0], [1.0, torch.nan]]])
+    x = x + 0.3 if emission in ("exponential", "gamma", "student") else x
+    program = Program(pair, x)
+    values = {name: site["value"] for name, site in program.trace({}, x).nodes.items() if name in program.parameters}
+    truth = oracle.log_joint(pair, {n: v.numpy() for n, v in values.items()}, x.numpy())
+    assert program.log_joint(values, x).item() == pytest.approx(truth, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(["poisson"], "names 1 families and there are 2 columns"), (["gaussian", "student"], "both have a site 'locs'")]
+)
+def test_columns_and_families_that_do_not_match_are_refused(names, said):
+    with pytest.raises(ValueError, match=said):
+        zoo.create("hmm", emission=names, dim=2)
+
+
 FIGURES = {1: 391.9189, 2: 342.3183, 3: 329.4603, 4: 327.8316}
 
 
@@ -229,6 +248,8 @@ def test_a_frame_of_series_comes_back_as_one():
         ([[1.0, 2.5]], {"emission": "poisson"}, "row 0, time 1: 2.5 is no count"),
         ([[0.0, 5.0]], {"emission": "categorical", "categories": 3}, r"row 0, time 1: 5 is no category: .*0, 1, ..., 2"),
         ([[0.0, 0.5]], {"emission": "categorical"}, "row 0, time 1: 0.5 is no category"),
+        ([[0.0, 2.0]], {"emission": "bernoulli"}, "row 0, time 1: 2 is neither 0 nor 1"),
+        ([[1.0, 0.0]], {"emission": "gamma"}, "row 0, time 1: 0 is not above zero"),
         (np.ones((1, 2, 3, 4)), {}, "rows must be series"),
         (np.ones((1, 2, 3)), {"dim": 2}, r"series of 2 columns \(dim=2\), and these have 3"),
         (pd.DataFrame([[1.0, 2.0, 3.0]], columns=[2001, 2003, 2002]), {}, "'2002' comes after '2003'"),
