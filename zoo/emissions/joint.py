@@ -85,7 +85,8 @@ class SideBySide(dist.TorchDistribution):
 
     def __init__(self, blocks: list[dist.TorchDistribution], columns: list[list[int]]) -> None:
         self.blocks, self.columns = blocks, columns
-        self._back = torch.tensor(sum(columns, [])).argsort().tolist()
+        order = [i for own in columns for i in own]
+        self._back = [order.index(i) for i in range(len(order))]
         super().__init__(blocks[0].batch_shape, torch.Size([len(self._back)]), validate_args=False)
 
     def expand(self, batch_shape: torch.Size, _instance: object = None) -> "SideBySide":
