@@ -58,7 +58,7 @@ def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, squa
     labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
 
     def dress(values: Tensor) -> Any:
-        values = values.to(table.x).reshape(len(table), *(values.shape[1:] or (1,)))
+        values = values.to(table.x.dtype).reshape(len(table), *(values.shape[1:] or (1,)))
         return values if values.dim() > 2 else table.dress(values, [str(label) for label in labels])
 
     return dress(mean) if square is None else Encoded(dress(mean), dress((square - mean.square()).clamp(min=0).sqrt()))
