@@ -14,6 +14,8 @@ import torch
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
+from torch._C._functorch import TransformType
+from torch._functorch.autograd_function import custom_function_call
 from torch.distributions import Gamma
 
 _NORMAL_USERS = (
@@ -74,6 +76,11 @@ def _note_dims(self: EnumMessenger, msg: dict[str, Any]) -> None:
     self._value_dims[msg["name"]] = {dim: i for dim, i in dims.items() if len(shape) >= -dim and shape[dim] > 1}
 
 
+def _functionalized(_: Any, function: type[torch.autograd.Function], *args: Any) -> Any:
+    """An autograd function whose outputs nobody differentiates below functionalisation: its forward, which torch has no rule for."""
+    return function.forward(*args)
+
+
 def _unchecked(value: Tensor, *_: Any, **__: Any) -> Tensor:
     return value
 
@@ -97,6 +104,7 @@ def traceable() -> Iterator[None]:
     with ExitStack() as stack:
         for name, replacement in _replacements():
             stack.enter_context(patch(name, replacement))
+        stack.enter_context(patch.dict(custom_function_call.functorch_table, {TransformType.Functionalize: _functionalized}))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="There is a performance drop", category=UserWarning)
         stack.enter_context(pyro.validation_enabled(False))

@@ -40,6 +40,14 @@ class Pair(PyroModule):
     - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
       data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
     - `picture(posterior)`: the family's own figure, for the report.
+    - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
+
+    An observed distribution that sums a latent of the row out by itself may say more, and `Posterior` then answers more. Each of
+    these takes the rows as the observed site has them:
+
+    - `fill(value)`: a draw of what is missing, for `impute`.
+    - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
+    - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/sequences.py` tells.
     """
 
     hyperparameters: dict[str, Any]
@@ -48,6 +56,7 @@ class Pair(PyroModule):
     restated: tuple[str, ...] = ()
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
+    any_length: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from . import latent, predictive, storage
+from . import latent, predictive, sequences, storage
 from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
@@ -106,13 +106,37 @@ class Posterior:
     def encode(self, x: Any) -> Any:
         """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
 
-        A DataFrame if `x` came with names; a dict of these where a row has several latents.
+        A DataFrame if `x` came with names; (rows, T, categories) for the states of series; `.mean` and `.sd` for a continuous
+        latent; a dict of these where a row has several latents.
         """
         return latent.encode(self, x)
 
     def impute(self, x: Any, *, seed: int = 0) -> "latent.Imputed":
         """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd."""
         return latent.impute(self, x, seed)
+
+    def filter(self, x: Any) -> Tensor:
+        """(rows, T, states) p(state | the series up to this step), averaged over draws; `encode` knows the whole series.
+
+        This and the next raise TypeError for a pair whose rows are no series with hidden states.
+        """
+        return sequences.filter(self, x)
+
+    def decode(self, x: Any) -> "sequences.Decoded":
+        """The likeliest path of states of each series (rows, T), and on how many of the draws each step's state is that."""
+        return sequences.decode(self, x)
+
+    def paths(self, x: Any, *, seed: int = 0) -> Tensor:
+        """(chain, draw, row, T) a path of states given the series, drawn for every draw of the parameters."""
+        return sequences.paths(self, x, seed)
+
+    def score_steps(self, x: Any) -> Any:
+        """(row, T) log predictive density of each step given those before it; the steps of a series add up to its `score`."""
+        return sequences.score_steps(self, x)
+
+    def forecast(self, x: Any, steps: int, *, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
+        """The next `steps` of each series, after the last step that was seen, from `samples` draws. Raises ValueError for no steps."""
+        return sequences.forecast(self, x, steps, samples, seed)
 
     def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
         """`draws` (by default as many) of a guide's draws, taken by their Pareto smoothed importance: nearer to the posterior.

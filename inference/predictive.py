@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from pyro import poutine
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from .graph import batched
 from .program import Program, Values
@@ -28,9 +29,28 @@ def over_draws(posterior: "Posterior", program: Program, function: Callable[[Val
     """`function(values, x)` for every draw (first axis), batched as far as memory allows."""
     refuse_foreign(posterior, program)
     flat = {name: draws[name].flatten(0, 1) for name in program.parameters}
-    # A draw's work is about rows x columns x categories; the categories of a pair are few.
-    chunk = max(1, CELLS // (8 * program.x.numel()))
-    return batched(function, program.missing, chunk)(flat, program.x)
+    return batched(function, program.missing, _at_once(program))(flat, program.x)
+
+
+def in_chunks(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Iterator[Any]:
+    """The same, as many draws at a time as memory allows, for what need not be kept of every draw."""
+    flat = {name: draws[name].flatten(0, 1).split(_at_once(program)) for name in program.parameters}
+    for parts in zip(*flat.values(), strict=True):
+        yield batched(function, program.missing)(dict(zip(flat, parts, strict=True)), program.x)
+
+
+def averaged(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values) -> Any:
+    """The tensors of `function(values, x)` averaged over all draws, in double precision."""
+    total = None
+    for chunk in in_chunks(posterior, program, function, draws):
+        sums = tree_map(lambda t: t.sum(0, dtype=torch.double), chunk)
+        total = sums if total is None else tree_map(torch.add, total, sums)
+    return tree_map(lambda t: t / math.prod(posterior.shape), total)
+
+
+def _at_once(program: Program) -> int:
+    """How many draws. The work of one is about rows x columns x categories; the categories of a pair are few."""
+    return max(1, CELLS // (8 * program.x.numel()))
 
 
 def rows_of(posterior: "Posterior") -> Table:
@@ -54,10 +74,11 @@ def refuse_foreign(posterior: "Posterior", program: Program) -> None:
 
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
-    table = _in_order(as_table(x), posterior)
+    any_length = posterior.pair.any_length
+    table = as_table(x) if any_length else _in_order(as_table(x), posterior)
     posterior.pair.check(table, fitting=False)
     shape = posterior.how["row_shape"]
-    if list(table.x.shape[1:]) != shape:
+    if list(table.x.shape[1 + any_length :]) != shape[any_length:]:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
     return Program(posterior.pair, table.x.to(posterior.device, next(iter(posterior.draws.values())).dtype)), table
 

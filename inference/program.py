@@ -12,6 +12,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
+from pyro.distributions import TorchDistribution
 from pyro.infer import config_enumerate, infer_discrete
 from pyro.poutine import Trace
 from torch import Tensor
@@ -60,6 +61,7 @@ class Program:
         self.sites = {s["name"]: _site(s) for s in latent if not s["is_observed"]}
         self.derived = {s["name"]: _site(s) for s in derived}
         self.observed = [s["name"] for s in latent if s["is_observed"] and local(s) and s not in derived]
+        self._law = trace.nodes[self.observed[0]]["fn"] if self.observed else None
         for site in self.sites.values():
             if site.discrete and not site.local:
                 raise TypeError(
@@ -75,6 +77,10 @@ class Program:
                     f"{type(self.pair).__name__}.model: the latent {name!r} is continuous and one for each row; only discrete latents of "
                     "a row are summed out. Integrate it out by hand, or draw it outside the plate 'data' if rows share it."
                 )
+
+    def knows(self, method: str) -> bool:
+        """Whether the observed distribution has a method of its own called `method`."""
+        return hasattr(self._law, method)
 
     @property
     def parameters(self) -> dict[str, Site]:
@@ -124,6 +130,11 @@ class Program:
         potentials = {n: torch.zeros_like(s["log_prob"]) for n, s in sites.items()}
         grads = torch.func.grad(lambda p: row_terms(trace, len(x) / self.size, p).sum())(potentials)
         return {n: _category_last(grads[n], s["infer"]["_enumerate_dim"], self._depth) for n, s in sites.items()}
+
+    def observation(self, values: Values, x: Tensor) -> tuple[TorchDistribution, Tensor]:
+        """The observed distribution given the shared values, and the rows `x` as its site has them."""
+        site = poutine.trace(poutine.condition(self.pair.model, data=values)).get_trace(x, self.size).nodes[self.observed[0]]
+        return site["fn"], site["value"]
 
     def draw_rows(self, values: Values, x: Tensor) -> Trace:
         """One run of the model with its discrete latents drawn from their posterior given the rows `x`."""

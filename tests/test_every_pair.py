@@ -201,7 +201,8 @@ def test_a_posterior_answers_in_the_right_shapes(subject, method):
     assert posterior.generate(5).shape == (5, *x.shape[1:])
     assert posterior.generate(5).isfinite().all()
     probabilities = posterior.encode(x)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(len(x)))
+    assert len(probabilities) == len(x)
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(probabilities.shape[:-1]))
 
 
 @pytest.mark.parametrize("method", ["svi", "nuts"])

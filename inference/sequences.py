@@ -1,0 +1,116 @@
+"""What a posterior says about series: the states they go through, and what comes next.
+
+The observed distribution of such a pair has these methods, each for a batch of series:
+
+- `filter(value)`: the probabilities of the states at each step given the series up to it, (*batch, T, K);
+- `decode(value)`: the likeliest path of states, (*batch, T); `paths(value)`: one drawn given the series;
+- `increments(value)`: the log density of each step given those before it, (*batch, T);
+- `forecast(value, steps)`: a draw of the next states (*batch, steps) and values (*batch, steps, ...).
+"""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .predictive import averaged, in_chunks, over_draws, program_for
+from .program import Program, Values
+from .run import at_least, seeded
+from .table import Table
+
+if TYPE_CHECKING:
+    from .posterior import Posterior
+
+
+class Decoded(NamedTuple):
+    """Of each step of each series, (rows, T): the state that most draws' likeliest paths are in, and the share of draws that agree."""
+
+    states: pd.DataFrame | Tensor
+    agreement: pd.DataFrame | Tensor
+
+
+class Forecast(NamedTuple):
+    """The steps after a series' last: mean, sd, 5% and 95% quantiles (rows, steps, ...); the states' probabilities (rows, steps, K)."""
+
+    mean: Tensor
+    sd: Tensor
+    low: Tensor
+    high: Tensor
+    states: Tensor
+
+
+def filter(posterior: "Posterior", x: Any) -> Tensor:
+    """See `Posterior.filter`."""
+    program, table = _series(posterior, x, "filter")
+    return averaged(posterior, program, _ask(program, "filter"), posterior.aligned).to(table.x.dtype)
+
+
+def decode(posterior: "Posterior", x: Any) -> Decoded:
+    """See `Posterior.decode`."""
+    program, table = _series(posterior, x, "decode")
+    path, states = _ask(program, "decode"), _states(program, posterior)
+    share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
+    return Decoded(table.dress(likeliest, table.columns), table.dress(share.to(table.x.dtype), table.columns))
+
+
+def paths(posterior: "Posterior", x: Any, seed: int) -> Tensor:
+    """See `Posterior.paths`."""
+    program, _ = _series(posterior, x, "paths")
+    with seeded(seed, posterior.device):
+        return over_draws(posterior, program, _ask(program, "paths"), posterior.aligned).unflatten(0, posterior.shape)
+
+
+def score_steps(posterior: "Posterior", x: Any) -> Any:
+    """See `Posterior.score_steps`."""
+    program, table = _series(posterior, x, "increments")
+    total = None
+    for increments in in_chunks(posterior, program, _ask(program, "increments"), posterior.draws):
+        so_far = increments.double().cumsum(-1).logsumexp(0)
+        total = so_far if total is None else torch.logaddexp(total, so_far)
+    none = torch.full_like(total[:, :1], math.log(math.prod(posterior.shape)))
+    return table.dress(total.diff(dim=-1, prepend=none), table.columns)
+
+
+def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int) -> Forecast:
+    """See `Posterior.forecast`."""
+    at_least(1, steps=steps, samples=samples)
+    program, table = _series(posterior, x, "forecast")
+    aligned = {name: posterior.aligned[name].flatten(0, 1) for name in program.parameters}
+    with seeded(seed, posterior.device):
+        chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
+        drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
+        states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn)
+    values = values.reshape(samples, len(table), steps, *table.x.shape[2:]).double()
+    low, high = values.quantile(values.new_tensor([0.05, 0.95]), 0)
+    share = _one_hot(states, _states(program, posterior)).double().mean(0)
+    return Forecast(*(t.to(table.x.dtype) for t in (values.mean(0), values.std(0, correction=0), low, high, share)))
+
+
+def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:
+    program, table = program_for(posterior, x)
+    if not program.knows(method):
+        raise TypeError(f"{posterior.name}: its rows are no series with hidden states, which is what this asks about")
+    return program, table
+
+
+def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor], Any]:
+    """The answer of the observed distribution, as a function of a draw and the rows."""
+
+    def answer(values: Values, x: Tensor) -> Any:
+        law, rows = program.observation(values, x)
+        return getattr(law, method)(rows, *args)
+
+    return answer
+
+
+def _states(program: Program, posterior: "Posterior") -> int:
+    """K, how many states there are."""
+    first = {name: posterior.draws[name][0, 0] for name in program.parameters}
+    return _ask(program, "filter")(first, program.x[:1, :1]).shape[-1]
+
+
+def _one_hot(states: Tensor, count: int) -> Tensor:
+    return (states[..., None] == torch.arange(count, device=states.device)).long()

@@ -1,0 +1,250 @@
+"""The hidden Markov model by hand: every path of states, one by one."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+from scipy.stats import bernoulli, beta, dirichlet, expon, gamma, lognorm, multivariate_normal, nbinom, norm, poisson, t
+
+from . import Case, gmm
+
+SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
+
+
+def cases() -> list[Case]:
+    """Every emission, with and without gaps and padding, and every way to begin; four short series."""
+    prior = {"concentration": 1.5, "stickiness": 0.7}
+    numbers = {"emission": "gaussian", "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "dim": 2}
+    return [
+        Case("poisson", {"emission": "poisson", "center": 3.0, "shape": 1.5, **prior}, _counts()),
+        Case("poisson-gaps", {"emission": "poisson", "center": 3.0, "initial": "stationary", **prior}, _holes(_counts())),
+        Case("categorical", {"emission": "categorical", "categories": 3, "dim": 2, "smoothing": 0.8, "states": 2}, _holes(_codes())),
+        Case("gaussian-diag", {"covariance": "diag", "initial": [0.25, 0.75], **numbers, **prior}, _holes(_numbers(2))),
+        Case("gaussian", {"states": 3, "spread": 2.0, "initial": "uniform", **prior}, _holes(_numbers(1)[:, :2, 0])),
+        Case("several", {"dim": 4, "emission": SEVERAL, "center": [0.5, 3.0, 2.0, 0.5], "shrinkage": 0.3, **prior}, _holes(_several())),
+    ]
+
+
+def log_joint(pair, values, x) -> float:
+    """log p(values, x): the shared sites in `values`, the paths summed out one by one, NaN integrated out."""
+    given, values = pair.hyperparameters, {n: np.asarray(v) for n, v in values.items()}
+    total = sum(_log_dirichlet(row, prior) for row, prior in zip(values["transition"], _prior_transition(given), strict=True))
+    if given["initial"] == "free":
+        total += _log_dirichlet(values["initial"], np.ones(given["states"]))
+    total += _log_prior_emission(given, values)
+    rows = _series(x)
+    return float(total + sum(log_row(*chain(given, values), emission(given, values, row)) for row in rows))
+
+
+def chain(given, values) -> tuple[np.ndarray, np.ndarray]:
+    """The first step's probabilities (K,) and the transition (K, K)."""
+    transition = values["transition"]
+    if given["initial"] == "free":
+        return values["initial"], transition
+    if given["initial"] == "stationary":
+        # The left eigenvector of the eigenvalue one.
+        roots, vectors = np.linalg.eig(transition.T)
+        vector = vectors[:, np.abs(roots - 1).argmin()].real
+        return vector / vector.sum(), transition
+    if given["initial"] == "uniform":
+        return np.full(len(transition), 1 / len(transition)), transition
+    return np.array(given["initial"]), transition
+
+
+def emission(given, values, row) -> np.ndarray:
+    """(T, K) log p(step | state) of a series (T, D); what is missing counts for nothing."""
+    return np.array([[_log_step(given, values, k, step) for k in range(given["states"])] for step in row])
+
+
+def log_row(start, transition, terms) -> float:
+    """The log evidence of a series, from the log emission terms (T, K)."""
+    return float(logsumexp([w for _, w in paths(start, transition, terms)]))
+
+
+def paths(start, transition, terms) -> list[tuple[tuple[int, ...], float]]:
+    """Every path of states and the log density of it and the series."""
+    with np.errstate(divide="ignore"):
+        first, moves = np.log(start), np.log(transition)
+    found = []
+    for path in itertools.product(range(len(start)), repeat=len(terms)):
+        steps = sum(moves[j, k] for j, k in itertools.pairwise(path))
+        found.append((path, first[path[0]] + steps + sum(terms[i, k] for i, k in enumerate(path))))
+    return found
+
+
+def smoothed(start, transition, terms) -> np.ndarray:
+    """(T, K) the probability of each state at each step, given the series."""
+    found, total = np.zeros(terms.shape), log_row(start, transition, terms)
+    for path, weight in paths(start, transition, terms):
+        found[np.arange(len(path)), path] += np.exp(weight - total)
+    return found
+
+
+def likeliest(start, transition, terms) -> tuple[int, ...]:
+    """The path of most weight."""
+    return max(paths(start, transition, terms), key=lambda found: found[1])[0]
+
+
+def log_evidence(pair, x) -> float | None:
+    """log p(x): every path through all series at once, the parameters integrated in closed form.
+
+    There is no closed form where the chain begins in its stationary distribution, where Gaussians with correlations have holes, and
+    for other families.
+    """
+    given, rows = pair.hyperparameters, _series(x)
+    if given["emission"] not in ("gaussian", "poisson", "categorical"):
+        return None
+    correlated = given["emission"] == "gaussian" and given["covariance"] in ("full", "tied") and given["dim"] > 1
+    if given["initial"] == "stationary" or (correlated and np.isnan(rows).any()):
+        return None
+    # What comes after the last step seen of a series adds nothing, and its paths need not be gone through.
+    rows = [row[: np.flatnonzero(~np.isnan(row).all(1))[-1] + 1] for row in rows]
+    terms = []
+    for joined in itertools.product(range(given["states"]), repeat=sum(len(row) for row in rows)):
+        states = np.split(np.array(joined), np.cumsum([len(row) for row in rows])[:-1])
+        terms.append(_log_paths(given, states) + _log_shown(given, np.array(joined), np.concatenate(rows)))
+    return float(logsumexp(terms))
+
+
+def _log_paths(given, states: list[np.ndarray]) -> float:
+    """The probability of the paths, their parameters integrated out."""
+    count = given["states"]
+    moves, firsts = np.zeros((count, count)), np.bincount([path[0] for path in states], minlength=count)
+    for path in states:
+        np.add.at(moves, (path[:-1], path[1:]), 1)
+    total = sum(_log_polya(row, prior) for row, prior in zip(moves, _prior_transition(given), strict=True))
+    if given["initial"] == "free":
+        return total + _log_polya(firsts, np.ones(count))
+    return total + firsts @ np.log(chain(given, {"transition": np.eye(count)})[0])
+
+
+def _log_shown(given, states: np.ndarray, steps: np.ndarray) -> float:
+    """The density of all steps (n, D) given their states (n,), the emission's parameters integrated out."""
+    seen = ~np.isnan(steps).all(1)
+    members = [steps[seen & (states == k)] for k in range(given["states"])]
+    if given["emission"] == "poisson":
+        return sum(_log_gamma_poisson(given, gmm._seen(rows[:, 0])[:, 0]) for rows in members)
+    if given["emission"] == "categorical":
+        prior = np.full(given["categories"], given["smoothing"])
+        columns = [column[~np.isnan(column)].astype(int) for rows in members for column in rows.T]
+        return sum(_log_polya(np.bincount(column, minlength=len(prior)), prior) for column in columns)
+    return gmm._log_members(gmm._prior(_as_mixture(given)), members)
+
+
+def _log_gamma_poisson(given, counts: np.ndarray) -> float:
+    shape, rate = given["shape"], given["shape"] / given["center"]
+    after, steps = shape + counts.sum(), rate + len(counts)
+    return shape * np.log(rate) - gammaln(shape) + gammaln(after) - after * np.log(steps) - gammaln(counts + 1).sum()
+
+
+def _log_polya(counts: np.ndarray, prior: np.ndarray) -> float:
+    """The probability of labels in their order, of which there are `counts`, under a Dirichlet prior."""
+    return float(gammaln(prior.sum()) - gammaln(prior.sum() + counts.sum()) + (gammaln(prior + counts) - gammaln(prior)).sum())
+
+
+def _log_dirichlet(p: np.ndarray, prior: np.ndarray) -> float:
+    return float(dirichlet.logpdf(p / p.sum(), prior)) if len(p) > 1 else 0.0
+
+
+def _prior_transition(given) -> np.ndarray:
+    return given["concentration"] + given["stickiness"] * np.eye(given["states"])
+
+
+# The log density of a value that is shown in state k, in the d-th column of the family.
+SHOWN = {
+    "student": lambda v, k, d, x: t.logpdf(x, v["freedoms"][k, d], v["locs"][k, d], v["scales"][k, d]),
+    "poisson": lambda v, k, d, x: poisson.logpmf(x, v["rates"][k, d]),
+    "negative_binomial": lambda v, k, d, x: nbinom.logpmf(
+        x, v["dispersions"][k, d], v["dispersions"][k, d] / (v["dispersions"][k, d] + v["means"][k, d])
+    ),
+    "exponential": lambda v, k, d, x: expon.logpdf(x, scale=1 / v["hazards"][k, d]),
+    "gamma": lambda v, k, d, x: gamma.logpdf(x, v["forms"][k, d], scale=v["amounts"][k, d] / v["forms"][k, d]),
+    "categorical": lambda v, k, d, x: np.log(v["probabilities"][k, d, int(x)]),
+    "bernoulli": lambda v, k, d, x: bernoulli.logpmf(int(x), v["chances"][k, d]),
+}
+
+# The log density of the sites of the d-th column of a family, whose prior's center and scale are c and s.
+PRIORS = {
+    "student": lambda v, d, c, s, given: (
+        norm.logpdf(v["locs"][:, d], c, s / given["shrinkage"] ** 0.5)
+        + lognorm.logpdf(v["scales"][:, d], 1.0, scale=s)
+        + gamma.logpdf(v["freedoms"][:, d], 2.0, scale=10.0)
+    ),
+    "poisson": lambda v, d, c, s, given: gamma.logpdf(v["rates"][:, d], given["shape"], scale=c / given["shape"]),
+    "negative_binomial": lambda v, d, c, s, given: (
+        gamma.logpdf(v["means"][:, d], given["shape"], scale=c / given["shape"]) + gamma.logpdf(v["dispersions"][:, d], 2.0, scale=10.0)
+    ),
+    "exponential": lambda v, d, c, s, given: gamma.logpdf(v["hazards"][:, d], given["shape"], scale=1 / (c * given["shape"])),
+    "gamma": lambda v, d, c, s, given: (
+        gamma.logpdf(v["amounts"][:, d], given["shape"], scale=c / given["shape"]) + gamma.logpdf(v["forms"][:, d], 2.0, scale=2.0)
+    ),
+    "categorical": lambda v, d, c, s, given: np.array(
+        [_log_dirichlet(p, np.full(given["categories"], given["smoothing"])) for p in v["probabilities"][:, d]]
+    ),
+    "bernoulli": lambda v, d, c, s, given: beta.logpdf(v["chances"][:, d], given["smoothing"], given["smoothing"]),
+}
+
+
+def _columns(given) -> list[tuple[str, int]]:
+    """Each column's family, and which of the family's columns it is."""
+    names = given["emission"] if isinstance(given["emission"], list) else [given["emission"]] * given["dim"]
+    return [(name, names[:i].count(name)) for i, name in enumerate(names)]
+
+
+def _log_prior_emission(given, values) -> float:
+    center = np.broadcast_to(np.array(given["center"], float), (given["dim"],))
+    spread = np.broadcast_to(np.array(given["spread"], float), (given["dim"],))
+    if given["emission"] != "gaussian":
+        columns = _columns(given)
+        scale = [(given["state_scale"] or given["states"] ** (-1 / [n for n, _ in columns].count(name))) for name, _ in columns]
+        return float(sum(PRIORS[n](values, d, center[i], scale[i] * spread[i], given).sum() for i, (n, d) in enumerate(columns)))
+    mixture = gmm._prior(_as_mixture(given))
+    total = gmm._log_prior_precisions(_as_mixture(given), mixture, values)
+    for loc, precision in zip(values["locs"], gmm._precisions(_as_mixture(given), values), strict=True):
+        total += multivariate_normal.logpdf(loc, mixture["center"], np.linalg.inv(precision) / mixture["shrinkage"])
+    return float(total)
+
+
+def _log_step(given, values, k: int, step: np.ndarray) -> float:
+    if given["emission"] == "gaussian":
+        return gmm.log_normal(step, values["locs"][k], np.linalg.inv(gmm._precisions(_as_mixture(given), values)[k]))
+    columns = zip(_columns(given), step, strict=True)
+    return float(sum(SHOWN[name](values, k, d, x) for (name, d), x in columns if not np.isnan(x)))
+
+
+def _as_mixture(given) -> SimpleNamespace:
+    """The mixture whose components have the prior of the Gaussian states."""
+    named = {"components": given["states"], "component_scale": given["state_scale"], "freedom": None}
+    return SimpleNamespace(hyperparameters={**given, **named})
+
+
+def _series(x) -> np.ndarray:
+    x = np.asarray(x)
+    return x if x.ndim == 3 else x[..., None]
+
+
+def _counts() -> np.ndarray:
+    return np.random.default_rng(0).poisson(np.array([[1, 1, 6], [7, 6, 2], [1, 5, 5], [6, 7, 8]])).astype(float)
+
+
+def _codes() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 3, (4, 3, 2)).astype(float)
+
+
+def _numbers(dim: int) -> np.ndarray:
+    rng = np.random.default_rng(dim)
+    return rng.normal(size=(4, 3, dim)) + np.array([[-1, -1, 1.5], [1.5, 1.5, -1], [-1, -1, -1], [1.5, 1.5, 1.5]])[..., None]
+
+
+def _several() -> np.ndarray:
+    """Columns that suit SEVERAL."""
+    return np.stack([_numbers(1)[..., 0], _counts(), np.exp(_numbers(1)[..., 0]), _codes()[..., 0] > 1], -1).astype(float)
+
+
+def _holes(x: np.ndarray) -> np.ndarray:
+    """A gap, a value missing by itself if there are columns, and a series cut short."""
+    x = x.copy()
+    x[0, 1], x[2, -1] = np.nan, np.nan
+    x.reshape(*x.shape[:2], -1)[3, 0, -1] = np.nan
+    return x

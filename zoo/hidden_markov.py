@@ -1,0 +1,106 @@
+"""Series of a hidden Markov chain as a distribution: the path of states is summed out exactly, and can be asked about."""
+
+import torch
+from pyro.distributions import Categorical, TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from . import markov
+
+
+class HiddenMarkov(TorchDistribution):
+    """Series x of T steps: z_1 ~ start, z_t ~ transition[z_t-1], x_t ~ emission[z_t]; `NaN` is integrated out.
+
+    A gap, and the tail of `NaN` that pads a short series, is no step less: the chain runs on unseen.
+
+    Arguments:
+        start: (K,) log probabilities. transition: (K, K) log probabilities, from a state (row) to the next (column).
+        emission: what a step shows in each state; batch shape (K,), event shape (D,); its `log_prob` passes over `NaN`, and its
+            `fill` draws what is missing. steps: T.
+    """
+
+    arg_constraints = {"start": constraints.real_vector, "transition": constraints.independent(constraints.real, 2)}
+    support = constraints.independent(constraints.real, 2)
+
+    def __init__(
+        self, start: Tensor, transition: Tensor, emission: TorchDistribution, steps: int, batch_shape: torch.Size = torch.Size()
+    ) -> None:
+        self.start, self.transition, self.emission, self.steps = start, transition, emission, steps
+        super().__init__(torch.Size(batch_shape), torch.Size((steps, *emission.event_shape)), validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "HiddenMarkov":
+        return HiddenMarkov(self.start, self.transition, self.emission, self.steps, batch_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return markov.log_evidence(*self._terms(value))
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        shape = torch.Size(sample_shape) + self.batch_shape
+        return self._shown(self._unseen(self.start.expand(*shape, -1), self.steps))
+
+    def fill(self, value: Tensor) -> Tensor:
+        """`value` (*batch, T, D) with a draw of what is missing given the rest of the series."""
+        shape = value.shape[:-1] + self.emission.batch_shape
+        filled = self.emission.expand(shape).fill(value[..., None, :].expand(shape + value.shape[-1:]))
+        return torch.where(value.isnan(), _of_state(filled, self.paths(value)), value)
+
+    def latents(self, value: Tensor) -> dict[str, Categorical]:
+        """p(z_t | x) of the states `z`, batch shape (*batch, T)."""
+        return {"z": Categorical(probs=self.smoothed(value)[0])}
+
+    def smoothed(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """p(z_t | x) (*batch, T, K), and the expected transitions of each series (*batch, K, K)."""
+        states, counts = markov.smoothed(*self._terms(value))
+        return states, counts[..., 0, :, :]
+
+    def filter(self, value: Tensor) -> Tensor:
+        """p(z_t | x_1..t), (*batch, T, K)."""
+        return markov.filtered(*self._terms(value))[0].exp()
+
+    def increments(self, value: Tensor) -> Tensor:
+        """log p(x_t | x_1..t-1), (*batch, T); they add up to `log_prob`."""
+        return markov.filtered(*self._terms(value))[1]
+
+    def decode(self, value: Tensor) -> Tensor:
+        """The likeliest path of states, (*batch, T)."""
+        return markov.viterbi(*self._terms(value))
+
+    def paths(self, value: Tensor) -> Tensor:
+        """A path of states drawn from p(z | x), (*batch, T)."""
+        return markov.sample_paths(*self._terms(value))
+
+    def forecast(self, value: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """A draw of the states (*batch, steps) and values (*batch, steps, D) that follow the last step of which anything was seen."""
+        seen = (~value.isnan()).any(-1)
+        last = torch.where(seen, torch.arange(self.steps, device=value.device), 0).amax(-1)
+        now = markov.filtered(*self._terms(value))[0].to(value)
+        now = now.take_along_dim(last[..., None, None], -2)[..., 0, :]
+        states = self._unseen(now, steps + 1)[..., 1:]
+        return states, self._shown(states)
+
+    def _terms(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.start, self.transition[..., None, :, :], self.emission.log_prob(value[..., None, :])
+
+    def _unseen(self, start: Tensor, steps: int) -> Tensor:
+        """(*batch, steps) a path of which nothing is seen."""
+        nothing = start.new_zeros((*start.shape[:-1], steps, start.shape[-1]))
+        return markov.sample_paths(start, self.transition[..., None, :, :], nothing)
+
+    def _shown(self, states: Tensor) -> Tensor:
+        """(*batch, T, D) a draw of what the states (*batch, T) show."""
+        return _of_state(self.emission.sample(states.shape), states)
+
+
+def _of_state(values: Tensor, states: Tensor) -> Tensor:
+    """(*batch, T, D) from values of every state (*batch, T, K, D): those of `states` (*batch, T)."""
+    return values.take_along_dim(states[..., None, None], -2)[..., 0, :]
+
+
+def stationary(transition: Tensor) -> Tensor:
+    """(K,) the distribution pi that probabilities (K, K) of transition leave as it is.
+
+    It solves pi (I - P + 1) = 1, as it is left alone by P and sums to one (Zucchini & MacDonald 2009, section 1.3.2).
+    """
+    ones = torch.ones_like(transition)
+    identity = torch.eye(transition.shape[-1], dtype=transition.dtype, device=transition.device)
+    return torch.linalg.solve((identity - transition + ones).mT, ones[..., 0])

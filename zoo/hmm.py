@@ -1,0 +1,203 @@
+"""Hidden Markov model."""
+
+from typing import Annotated, Any, Literal
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pyro import poutine
+from pyro.nn import PyroParam
+from sklearn.cluster import KMeans
+from torch import Tensor
+from torch.distributions import constraints
+
+from inference import Pair, Permutation, Table, checks
+
+from . import series_checks, series_pictures
+from .emissions import log, make
+from .hidden_markov import HiddenMarkov, stationary
+
+Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
+ROUNDS, SAMPLE = 30, 10_000
+
+
+class HiddenMarkovModel(Pair):
+    """Series whose law at each step depends on a state that changes from step to step, and is not seen.
+
+    | symbol     | distribution                              | shape     | meaning                                              |
+    |------------|-------------------------------------------|-----------|------------------------------------------------------|
+    | transition | rows: Dirichlet(concentration + stickiness e_k) | (K, K) | probability of each state (column) after each (row) |
+    | initial    | Dirichlet(1, ..., 1), or as `initial` says | (K,)     | probability of each state at the first step          |
+    | locs, ...  | the family's: see `zoo/emissions`        | (K, D)    | what a state shows                                   |
+    | z          | Markov chain, summed out                  | (N, T)    | state at each step                                   |
+    | x          | emission[z]                               | (N, T, D) | the series; `NaN` is integrated out                  |
+    | stationary | derived                                   | (K,)      | share of the steps spent in each state, in the long run |
+    | dwell      | derived; if K > 1                         | (K,)      | steps that a visit to each state takes, on average   |
+
+    A row is a series: x is (series, time) or (series, time, columns). One series of T numbers is of shape (1, T). A series shorter
+    than the others is padded with `NaN` at its end; `NaN` elsewhere is a gap, in which the chain runs on. The guide is Dirichlet for
+    each row of the transition times the family's conjugate posterior given the states; it takes the states as known, more or less,
+    and is too narrow where they are not.
+
+    Reference: Zucchini & MacDonald 2009, "Hidden Markov models for time series", Chapman & Hall; Rabiner 1989, Proc. IEEE 77.
+
+    Arguments:
+        states: K, how many states.
+        dim: D, how many columns a step has. Read off the data.
+        emission: what a state shows: `gaussian`, `student`, `poisson`, `negative_binomial`, `exponential`, `gamma`, `categorical` (codes
+            0, 1, ...) or `bernoulli`; one for all columns, or one for each.
+        initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
+        concentration: of the Dirichlet prior on each row of the transition.
+        stickiness: added to the concentration on the diagonal: the prior's preference for staying.
+        center: prior mean of the states' locations or means, one number or one a column. Read off the data: the columns' means.
+        spread: gaussian, student: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
+        state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
+        shrinkage: gaussian, student: how many steps the prior's opinion on a location is worth.
+        shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`; above 1 it
+            keeps off zero.
+        categories: categorical: V, how many. Read off the data: the largest code and one more.
+        smoothing: categorical, bernoulli: of the Dirichlet or Beta prior on each state's probabilities.
+    """
+
+    def __init__(
+        self,
+        states: PositiveInt = 2,
+        dim: PositiveInt = 1,
+        *,
+        emission: Family | list[Family] = "gaussian",
+        initial: Literal["free", "stationary", "uniform"] | list[NonNegativeFloat] = "free",
+        concentration: PositiveFloat = 1.0,
+        stickiness: NonNegativeFloat = 0.0,
+        center: float | list[float] = 0.0,
+        spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
+        covariance: Literal["full", "diag", "spherical", "tied"] = "full",
+        state_scale: PositiveFloat | None = None,
+        shrinkage: PositiveFloat = 0.01,
+        shape: PositiveFloat = 2.0,
+        categories: PositiveInt = 2,
+        smoothing: PositiveFloat = 1.0,
+    ) -> None:
+        self.states, self.dim, self.initial = states, dim, initial
+        center, spread = _by_column("center", center, dim), _by_column("spread", spread, dim)
+        options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
+        options |= {"shape": shape, "categories": categories, "smoothing": smoothing}
+        self.emission = make(emission, states, center, spread, options)
+        self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
+        self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
+        self.register_buffer("first", _initial(initial, states))
+        if initial == "free":
+            self.q_initial = PyroParam(self.first.clone(), constraints.positive)
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        transition = pyro.sample("transition", dist.Dirichlet(self.concentration).to_event(1))
+        long_run = pyro.deterministic("stationary", stationary(transition), event_dim=1)
+        if self.states > 1:
+            leaving = (transition - transition.diag().diag()).sum(-1)
+            pyro.deterministic("dwell", 1 / leaving.clamp(min=torch.finfo(x.dtype).tiny), event_dim=1)
+        initial = long_run if self.initial == "stationary" else self.first
+        if self.initial == "free":
+            initial = pyro.sample("initial", dist.Dirichlet(self.first))
+        emission = self.emission.model()
+        with self.rows(x, size):
+            chain = HiddenMarkov(log(initial), log(transition), emission, x.shape[1])
+            pyro.sample("x", chain, obs=x.reshape(*x.shape[:2], self.dim))
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("transition", dist.Dirichlet(self.q_transition).to_event(1))
+        if self.initial == "free":
+            pyro.sample("initial", dist.Dirichlet(self.q_initial))
+        self.emission.guide()
+
+    def start(self, x: Tensor) -> None:
+        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM).
+
+        Source: Celeux & Diebolt 1985, "The SEM algorithm", Computational Statistics Quarterly 2.
+        """
+        series = x.reshape(*x.shape[:2], self.dim)
+        member = self._clusters(series)
+        self._refit(series, member, torch.einsum("ntj,ntk->jk", member[:, :-1], member[:, 1:]))
+        for _ in range(ROUNDS):
+            drawn = poutine.trace(self.guide).get_trace(x)
+            chain = poutine.trace(poutine.condition(self.model, drawn)).get_trace(x).nodes["x"]["fn"]
+            member, moves = chain.smoothed(series)
+            self._refit(series, member, moves.sum(0))
+
+    def _clusters(self, series: Tensor) -> Tensor:
+        """(N, T, K) one for the cluster of each step, by one run of k-means on some of them; equal shares where nothing is seen."""
+        seen = (~series.isnan()).any(-1)
+        features = self.emission.features(series[seen]).double().cpu().numpy()
+        some = torch.randperm(len(features))[:SAMPLE].numpy()
+        means = KMeans(self.states, n_init=1, random_state=int(torch.randint(2**31, ()))).fit(features[some])
+        member = series.new_full((*series.shape[:2], self.states), 1 / self.states)
+        labels = torch.as_tensor(means.predict(features), device=series.device).long()
+        member[seen] = torch.nn.functional.one_hot(labels, self.states).to(series.dtype)
+        return member
+
+    def _refit(self, series: Tensor, member: Tensor, moves: Tensor) -> None:
+        """The guide as the posterior given the states' probabilities at each step (N, T, K) and the expected transitions (K, K)."""
+        self.q_transition = self.concentration + moves
+        if self.initial == "free":
+            self.q_initial = self.first + member[:, 0].sum(0)
+        seen = (~series.isnan()).any(-1)
+        self.emission.start(series[seen], member[seen])
+
+    @classmethod
+    def read(cls, table: Table) -> dict[str, Any]:
+        # What `check` refuses must not stop us here.
+        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
+        mean = x.nanmean(0).nan_to_num()
+        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
+        most = x.nan_to_num().max().clamp(0, 1e6).long()
+        scale = {"center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
+        return {"dim": x.shape[1], "categories": int(most) + 1, **scale}
+
+    def check(self, table: Table, fitting: bool) -> None:
+        series_checks.series(table, self.dim)
+        series_checks.ordered(table)
+        series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
+        if fitting:
+            series_checks.long_enough(table)
+            checks.no_empty_rows(table)
+            emission = self.hyperparameters["emission"]
+            families = emission if isinstance(emission, list) else [emission] * self.dim
+            series_checks.varied(table, [name in ("gaussian", "student") for name in families])
+
+    @property
+    def symmetries(self) -> tuple[Permutation, ...]:
+        if isinstance(self.initial, list) and len(set(self.initial)) > 1:
+            return ()
+        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "dwell": 0}
+        return (Permutation({**{site: 0 for site in self.emission.sites}, **own}, order=self.emission.sites[0]),)
+
+    @property
+    def restated(self) -> tuple[str, ...]:
+        return self.emission.restated
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "dwell": ("state",), "z": ("state",)}
+        return {**own, **self.emission.dims}
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        states = list(range(self.states))
+        return {"state": states, "next": states, **self.emission.labels(list(range(self.dim)))}
+
+    any_length = True
+    picture = staticmethod(series_pictures.states)
+
+
+def _initial(initial: str | list[float], states: int) -> Tensor:
+    """(K,) the probabilities at the first step, or the concentration of their prior if they are free."""
+    if not isinstance(initial, list):
+        return torch.full((states,), 1.0 if initial == "free" else 1 / states)
+    if len(initial) != states or abs(sum(initial) - 1) > 1e-6:
+        raise ValueError(f"initial={initial} must be {states} probabilities that add up to one, or 'free', 'stationary' or 'uniform'")
+    return torch.tensor(initial)
+
+
+def _by_column(name: str, value: float | list[float], dim: int) -> Tensor:
+    if isinstance(value, list) and len(value) != dim:
+        raise ValueError(f"{name} has {len(value)} numbers and there are {dim} columns; give one number, or one a column")
+    return torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(dim).clone()

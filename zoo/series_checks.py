@@ -1,0 +1,67 @@
+"""Checks of rows that are series; each names the series and the step, what is wrong and what to do."""
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from inference import Table
+
+
+def series(table: Table, dim: int) -> None:
+    """(series, time) or, with several columns, (series, time, columns). Raises ValueError."""
+    shape = tuple(table.x.shape)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"rows must be series, of shape (series, time) or (series, time, columns), not {shape}")
+    found = shape[2] if len(shape) == 3 else 1
+    if found != dim:
+        raise ValueError(f"this pair reads series of {dim} columns (dim={dim}), and these have {found}: their shape is {shape}")
+
+
+def ordered(table: Table) -> None:
+    """Where the columns of a DataFrame are times, they come in order. Raises ValueError."""
+    if not table.frame:
+        return
+    times = pd.to_numeric(pd.Series(table.columns), errors="coerce")
+    if times.isna().any():
+        times = pd.to_datetime(pd.Series(table.columns), errors="coerce", format="ISO8601")
+    if times.isna().any():
+        return
+    back = (times.diff()[1:].dt.total_seconds() if times.dtype.kind == "M" else times.diff()[1:]) <= 0
+    if back.any():
+        at = int(back.to_numpy().argmax())
+        raise ValueError(
+            f"the columns of a DataFrame of series are times, and {table.columns[at + 1]!r} comes after {table.columns[at]!r}; "
+            "sort the columns, and keep one of each"
+        )
+
+
+def allowed(table: Table, found: tuple[Tensor, str]) -> None:
+    """No value is one that the emission cannot show: where, (series, time, columns), and why. Raises ValueError."""
+    wrong, why = found
+    wrong = wrong & ~table.x.isnan().reshape(wrong.shape)
+    if wrong.any():
+        row, step, column = wrong.nonzero()[0].tolist()
+        value = table.x.reshape(wrong.shape)[row, step, column].item()
+        place = f"{table.row(row)}, time {table.columns[step]}" + f", column {column}" * (wrong.shape[2] > 1)
+        raise ValueError(f"{place}: {value:g} {why}")
+
+
+def long_enough(table: Table) -> None:
+    """Every series has more than one step. Raises ValueError."""
+    if table.x.shape[1] < 2:
+        raise ValueError(
+            f"{len(table)} series of one step each have no dynamics: a row is a whole series, of shape (series, time). "
+            "If the rows are the steps of one series, hand in x.T, or x[None] if they have several columns"
+        )
+
+
+def varied(table: Table, scaled: list[bool]) -> None:
+    """Every column has a value and, if `scaled`, where its scale is to be learnt, two that differ. Raises ValueError."""
+    x = table.x.reshape(*table.x.shape[:2], -1)
+    low = torch.where(x.isnan(), torch.inf, x).amin((0, 1))
+    high = torch.where(x.isnan(), -torch.inf, x).amax((0, 1))
+    for column, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        if least > most:
+            raise ValueError(f"column {column} of the series has no value at all; drop it")
+        if scaled[column] and least == most:
+            raise ValueError(f"column {column} of the series is constant ({least:g}), so no scale can be learnt from it; drop it")
