@@ -70,6 +70,5 @@ def main(quick: bool) -> None:
     sizes = list(QUICK if quick else SIZES)
     own, theirs = apart(ours, sizes=sizes), apart(arviz, sizes=sizes)
     print(f"\ndiagnosing {' x '.join(map(str, sizes))} (chains, draws, parameters)")
-    print(
-        f"  whole report {own['seconds']:.1f} s, {own['memory']:.2f} GB beyond the draws; ArviZ's statistics alone {theirs['seconds']:.1f} s"
-    )
+    print(f"  ours, the whole report: {own['seconds']:.1f} s, {own['memory']:.2f} GB beyond the draws")
+    print(f"  ArviZ, these statistics alone: {theirs['seconds']:.1f} s")
