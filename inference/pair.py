@@ -47,6 +47,7 @@ class Pair(PyroModule):
 
     - `fill(value)`: a draw of what is missing, for `impute`.
     - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
+    - `reconstruct(value)`: the row without its noise, for `reconstruct`.
     - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/sequences.py` tells.
     """
 
@@ -55,8 +56,8 @@ class Pair(PyroModule):
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
-    any_length: ClassVar[bool] = False
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
+    any_length: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

@@ -1,12 +1,14 @@
 """Whole data sets as the model would draw them: given a posterior's draws, or from the prior alone."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from pyro import poutine
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from .graph import batched
 from .predictive import CELLS, new_row, some_rows
@@ -43,6 +45,24 @@ def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -
         return Replicates(_rows(program, values).unflatten(0, (chains, len(chosen))), chosen)
 
 
+def of_data_sets(posterior: "Posterior", function: Callable[[Tensor], Any], draws: int, seed: int) -> tuple[Any, Any]:
+    """`function` of the data, and of each of `draws` data sets like it (first axis), from draws of the posterior at random.
+
+    function: of one data set (rows, ...), in torch's operations, to tensors; data sets are taken together as far as memory allows.
+
+    Raises: as `refuse_no_whole_rows`.
+    """
+    x = refuse_no_whole_rows(posterior)
+    program, total = Program(posterior.pair, x), math.prod(posterior.shape)
+    found = []
+    with seeded(seed, x.device), torch.no_grad():
+        chosen = torch.randperm(total, device=x.device)[torch.arange(draws, device=x.device) % total]
+        for some in chosen.split(max(1, CELLS // (8 * x.numel()))):
+            values = {name: posterior.draws[name].flatten(0, 1)[some] for name in program.parameters}
+            found.append(torch.vmap(function)(_rows(program, values)))
+        return function(x), tree_map(lambda *parts: torch.cat(parts), *found)
+
+
 def prior(posterior: "Posterior", draws: int | None, seed: int) -> Values:
     """(1, draw, *site) draws from the prior of the sites that the rows share, derived ones too; 1000 unless told otherwise."""
     program = Program(posterior.pair, some_rows(posterior)[:1])
@@ -64,10 +84,16 @@ def prior_predictive(posterior: "Posterior", draws: int | None, seed: int) -> Te
 
 
 def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
-    """The rows fitted. Raises ValueError where none were kept, TypeError where the model draws a part of each row only."""
+    """The rows fitted.
+
+    Raises ValueError where none were kept, TypeError where the model draws a part of each row only, or in several sites.
+    """
     if posterior.table is None:
         raise ValueError(f"{posterior.name} kept no rows to replicate (they were streamed, or left out of what was saved)")
     x, site = some_rows(posterior), observed_site(posterior)
+    observed = Program(posterior.pair, x[:1]).observed
+    if len(observed) != 1:
+        raise TypeError(f"{posterior.name}: its rows have several observed sites, which are not drawn together: {observed}")
     if site["value"].numel() != x[:1].numel():
         raise TypeError(f"{posterior.name}: {site['name']!r} is not the whole of a row, so that whole data sets cannot be drawn")
     return x

@@ -55,13 +55,13 @@ def long_enough(table: Table) -> None:
         )
 
 
-def varied(table: Table, numbers: bool) -> None:
-    """Every column has a value and, if its scale is to be learnt (`numbers`), two that differ. Raises ValueError."""
+def varied(table: Table, scaled: list[bool]) -> None:
+    """Every column has a value and, if `scaled`, where its scale is to be learnt, two that differ. Raises ValueError."""
     x = table.x.reshape(*table.x.shape[:2], -1)
     low = torch.where(x.isnan(), torch.inf, x).amin((0, 1))
     high = torch.where(x.isnan(), -torch.inf, x).amax((0, 1))
     for column, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         if least > most:
             raise ValueError(f"column {column} of the series has no value at all; drop it")
-        if numbers and least == most:
+        if scaled[column] and least == most:
             raise ValueError(f"column {column} of the series is constant ({least:g}), so no scale can be learnt from it; drop it")
