@@ -33,7 +33,8 @@ class Pair(PyroModule):
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
-    - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`, `Rotation`.
+    - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
+      `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.

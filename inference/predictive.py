@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pyro import poutine
+from scipy.special import logsumexp
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -129,8 +130,9 @@ def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
 
 def score(posterior: "Posterior", x: Any) -> Tensor:
     """See `Posterior.score`."""
-    logs = log_likelihood(posterior, x).double().flatten(0, 1)
-    return logs.logsumexp(0) - math.log(len(logs))
+    program, table = program_for(posterior, x)
+    parts = [logsumexp(logs, axis=0) for logs in log_likelihood_by_rows(posterior, table)]
+    return torch.as_tensor(np.concatenate(parts), device=program.x.device) - math.log(math.prod(posterior.shape))
 
 
 def new_row(program: Program, values: Values, x: Tensor) -> Tensor:

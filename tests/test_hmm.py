@@ -202,6 +202,28 @@ def test_maximum_likelihood_with_a_free_start_has_the_published_rates():
     np.testing.assert_allclose(posterior.mean("rates")[:, 0], [13.146, 19.721, 29.714], atol=0.05)
 
 
+def test_a_chain_that_falls_into_parts_has_equal_shares_and_spoils_no_other_draw():
+    found = torch.func.vmap(stationary)(torch.stack([torch.eye(3, dtype=torch.double), MOVES]))
+    torch.testing.assert_close(found[0], torch.full((3,), 1 / 3, dtype=torch.double))
+    torch.testing.assert_close(found[1], stationary(MOVES))
+    rare = torch.tensor([[1 - 1e-7, 1e-7], [3e-7, 1 - 3e-7]], dtype=torch.float32)
+    torch.testing.assert_close(stationary(rare), torch.tensor([0.75, 0.25], dtype=torch.float32), rtol=1e-3, atol=0)
+
+
+def test_aligning_does_not_blur_the_rates():
+    quakes = zoo.data.load("earthquakes").frame
+    pair = zoo.create("hmm", quakes, states=3, emission="poisson")
+    posterior = inference.svi(pair, quakes, steps=600, draws=400, seed=1)
+    raw = posterior.draws["rates"].sort(2).values.std((0, 1))
+    assert (posterior.aligned["rates"].std((0, 1)) < 1.2 * raw).all()
+
+
+def test_a_frame_whose_rows_are_times_is_refused():
+    frame = pd.DataFrame(np.arange(12.0).reshape(6, 2), index=pd.date_range("2001-01-01", periods=6))
+    with pytest.raises(ValueError, match=r"the rows of this DataFrame are times .*\.T"):
+        inference.svi(zoo.create("hmm", states=2), frame)
+
+
 def test_states_are_renumbered_along_both_axes_of_the_transition():
     posterior, values = _known("poisson")
     order = torch.tensor([2, 0, 1])

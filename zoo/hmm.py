@@ -170,7 +170,9 @@ class HiddenMarkovModel(Pair):
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
             return ()
         own = {"transition": (0, 1), "initial": 0, "stationary": 0, "dwell": 0}
-        return (Permutation({**{site: 0 for site in self.emission.sites}, **own}, order=self.emission.sites[0]),)
+        shown = self.emission.sites
+        # What states show tells them apart; how often each is visited, and left, is known far less well.
+        return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
 
     @property
     def restated(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.library import CustomOpDef, custom_op
 
 from . import markov_cpu, markov_scan
@@ -89,6 +90,7 @@ class _LogEvidence(torch.autograd.Function):
         ctx.save_for_backward(*output[1:])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         states, counts = ctx.saved_tensors
         grad = grad.to(states.dtype)[..., None]

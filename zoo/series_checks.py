@@ -21,6 +21,11 @@ def ordered(table: Table) -> None:
     """Where the columns of a DataFrame are times, they come in order. Raises ValueError."""
     if not table.frame:
         return
+    if isinstance(table.index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        raise ValueError(
+            f"the rows of this DataFrame are times ({table.index[0]}, ...), and a row is a whole series: hand in its transpose (.T) if "
+            "every column is a series, or .to_numpy()[None] if they are the columns of one"
+        )
     times = pd.to_numeric(pd.Series(table.columns), errors="coerce")
     if times.isna().any():
         times = pd.to_datetime(pd.Series(table.columns), errors="coerce", format="ISO8601")
