@@ -67,11 +67,6 @@ def case(request) -> Case:
         "signed": (SIGNED, _relevant),
         "rotation": (ROTATED, _factors),
     }
-        "permutation": (PERMUTED, _components),
-        "sign": (FLIPPED, _factors),
-        "signed": (SIGNED, _relevant),
-        "rotation": (ROTATED, _factors),
-    }
     symmetry, draws = made[request.param]
     return Case(symmetry, draws())
 
