@@ -8,7 +8,7 @@ from .pair import Pair
 from .posterior import Posterior
 from .storage import load
 from .svi import svi
-from .symmetry import Permutation, Rotation, Sign, Symmetry
+from .symmetry import Permutation, Rotation, Sign, SignedPermutation, Symmetry
 from .table import Table, as_table
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Report",
     "Rotation",
     "Sign",
+    "SignedPermutation",
     "Symmetry",
     "Table",
     "agreement",

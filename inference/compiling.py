@@ -13,7 +13,7 @@ log = logging.getLogger("inference")
 Compile = bool | Literal["auto"]
 
 # What a graph costs here, in seconds: a node that is interpreted, an element that a node writes, and Inductor's own work.
-NODE, ELEMENT = 6e-6, 1e-9
+NODE, ELEMENT = 1e-5, 1e-9
 COMPILING, COMPILING_NODE = 8.0, 0.04
 
 
@@ -24,13 +24,13 @@ def check_compile(compile: Compile) -> None:
 
 
 def worth_compiling(graph: fx.GraphModule, calls: int) -> bool:
-    """Whether `calls` calls of a graph cost well above what compiling it does.
+    """Whether `calls` calls of a graph cost more than compiling it does.
 
     The estimate uses nothing but the graph, so that a run is repeated exactly wherever it is made again.
     """
     nodes = [n for n in graph.graph.nodes if n.op == "call_function"]
     elements = sum(n.meta["tensor_meta"].shape.numel() for n in nodes if hasattr(n.meta.get("tensor_meta"), "shape"))
-    return calls * (NODE * len(nodes) + ELEMENT * elements) > 1.5 * (COMPILING + COMPILING_NODE * len(nodes))
+    return calls * (NODE * len(nodes) + ELEMENT * elements) > COMPILING + COMPILING_NODE * len(nodes)
 
 
 def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]]:

@@ -63,10 +63,10 @@ def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tupl
 def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
     mean, square = (value[:, None] if value is not None and value.dim() == 1 else value for value in (mean, square))
     coords = posterior.pair.coords(posterior.how["columns"])
-    labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean.shape[-1]))
+    labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
 
     def dress(values: Tensor) -> Any:
-        values = values.to(table.x)
+        values = values.to(table.x.dtype).reshape(len(table), *(values.shape[1:] or (1,)))
         return values if values.dim() > 2 else table.dress(values, [str(label) for label in labels])
 
     return dress(mean) if square is None else Encoded(dress(mean), dress((square - mean.square()).clamp(min=0).sqrt()))

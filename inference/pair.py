@@ -37,7 +37,8 @@ class Pair(PyroModule):
     - `recipe`: the `lr` and `particles` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
-    - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`, `Rotation`.
+    - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
+      `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
@@ -62,8 +63,8 @@ class Pair(PyroModule):
     recipe: Mapping[str, Any] = {}
     unsuited: Mapping[str, str] = {}
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
-    any_length: ClassVar[bool] = False
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
+    any_length: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pyro import poutine
+from scipy.special import logsumexp
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -140,12 +141,12 @@ def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed:
         return torch.cat([estimated(part) for part in row_chunks(program, samples)], -1).unflatten(0, posterior.shape)
 
 
-def log_likelihood_by_rows(posterior: "Posterior", table: Table) -> Iterator[np.ndarray]:
+def log_likelihood_by_rows(posterior: "Posterior", table: Table, samples: int = SAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
     """log p(row | draw) of the table's rows in order, some at a time so that memory is bounded: (draw, some rows) each."""
     step = max(1, LOGS // math.prod(posterior.shape))
     for first in range(0, len(table), step):
         some = slice(first, first + step)
-        logs = log_likelihood(posterior, replace(table, x=table.x[some], index=table.index[some]))
+        logs = log_likelihood(posterior, replace(table, x=table.x[some], index=table.index[some]), samples, seed)
         yield logs.flatten(0, 1).double().cpu().numpy()
 
 
@@ -165,8 +166,9 @@ def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
 
 def score(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0) -> Tensor:
     """See `Posterior.score`."""
-    logs = log_likelihood(posterior, x, samples, seed).double().flatten(0, 1)
-    return logs.logsumexp(0) - math.log(len(logs))
+    program, table = program_for(posterior, x)
+    parts = [logsumexp(logs, axis=0) for logs in log_likelihood_by_rows(posterior, table, samples, seed)]
+    return torch.as_tensor(np.concatenate(parts), device=program.x.device) - math.log(math.prod(posterior.shape))
 
 
 def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
@@ -190,38 +192,3 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     new = new.reshape(rows, *template.shape[1:])
     columns = posterior.how["columns"]
     return pd.DataFrame(new.cpu().numpy(), columns=columns) if posterior.how["frame"] else new
-
-
-def replicate(posterior: "Posterior", function: Callable[[Tensor], Any], draws: int, seed: int) -> Any:
-    """`function` of the data, and of `draws` data sets like it, each from a draw of the posterior and with the data's holes.
-
-    The data are the values of the model's observed site, in the shape of the rows where it is the whole of them: (rows, ...).
-
-    Arguments:
-        function: of one data set (rows, ...), in torch's operations, so that data sets can be taken together.
-
-    Raises TypeError for a model with several observed sites.
-    """
-    program, _ = program_for(posterior, rows_of(posterior))
-    if len(program.observed) != 1:
-        raise TypeError(f"{posterior.name}: its rows have several observed sites, which are not drawn together: {program.observed}")
-    total, site = math.prod(posterior.shape), program.observed[0]
-
-    def one_row(values: Values, row: Tensor, new: bool) -> Tensor:
-        model = poutine.uncondition(posterior.pair.model) if new else posterior.pair.model
-        value = poutine.trace(poutine.condition(model, data=values)).get_trace(row[None]).nodes[site]["value"]
-        return value.reshape(row.shape) if value.numel() == row.numel() else value.flatten()
-
-    def data_set(values: Values, x: Tensor) -> Any:
-        new = torch.vmap(lambda row: one_row(values, row, True), randomness="different")(x)
-        return function(torch.where(seen, new, torch.nan))
-
-    with seeded(seed, posterior.device):
-        shuffled = torch.randperm(total, device=posterior.device)
-        chosen = shuffled[torch.arange(draws, device=posterior.device) % total]
-        values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
-        any_draw = {name: value[0] for name, value in values.items()}
-        data = batched(lambda row, values: one_row(values, row, False), program.missing)(program.x, any_draw)
-        seen = ~data.isnan()
-        chunk = max(1, CELLS // (8 * program.x.numel()))
-        return function(data), batched(_of_one(data_set), program.missing, chunk)((values, chosen), program.x)

@@ -1,12 +1,14 @@
 """Whole data sets as the model would draw them: given a posterior's draws, or from the prior alone."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from pyro import poutine
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from .graph import batched
 from .predictive import CELLS, new_row, some_rows
@@ -43,6 +45,26 @@ def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -
         return Replicates(_rows(program, values, chains * len(chosen)).unflatten(0, (chains, len(chosen))), chosen)
 
 
+def of_data_sets(posterior: "Posterior", function: Callable[[Tensor], Any], draws: int, seed: int) -> tuple[Any, Any]:
+    """`function` of the data, and of each of `draws` data sets like it (first axis), from draws of the posterior at random.
+
+    The data are the values of the model's observed site: (rows, ...), as the rows are shaped where it is the whole of them.
+
+    function: of one data set, in torch's operations, to tensors; data sets are taken together as far as memory allows.
+
+    Raises ValueError where no rows were kept, TypeError for a model with several observed sites.
+    """
+    x = _kept(posterior)
+    program, total = Program(posterior.pair, x), math.prod(posterior.shape)
+    found = []
+    with seeded(seed, x.device), torch.no_grad():
+        chosen = torch.randperm(total, device=x.device)[torch.arange(draws, device=x.device) % total]
+        for some in chosen.split(max(1, CELLS // (8 * x.numel()))):
+            values = {name: posterior.draws[name].flatten(0, 1)[some] for name in program.parameters}
+            found.append(torch.vmap(function)(_rows(program, values, len(some))))
+        return function(_data(program)), tree_map(lambda *parts: torch.cat(parts), *found)
+
+
 def prior(posterior: "Posterior", draws: int | None, seed: int) -> Values:
     """(1, draw, *site) draws from the prior of the sites that the rows share, derived ones too; 1000 unless told otherwise."""
     program = Program(posterior.pair, some_rows(posterior)[:1])
@@ -64,12 +86,23 @@ def prior_predictive(posterior: "Posterior", draws: int | None, seed: int) -> Te
 
 
 def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
-    """The rows fitted. Raises ValueError where none were kept, TypeError where the model draws a part of each row only."""
-    if posterior.table is None:
-        raise ValueError(f"{posterior.name} kept no rows to replicate (they were streamed, or left out of what was saved)")
-    x, site = some_rows(posterior), observed_site(posterior)
+    """The rows fitted.
+
+    Raises ValueError where none were kept, TypeError where the model draws a part of each row only, or in several sites.
+    """
+    x, site = _kept(posterior), observed_site(posterior)
     if site["value"].numel() != x[:1].numel():
         raise TypeError(f"{posterior.name}: {site['name']!r} is not the whole of a row, so that whole data sets cannot be drawn")
+    return x
+
+
+def _kept(posterior: "Posterior") -> Tensor:
+    if posterior.table is None:
+        raise ValueError(f"{posterior.name} kept no rows to replicate (they were streamed, or left out of what was saved)")
+    x = some_rows(posterior)
+    observed = Program(posterior.pair, x[:1]).observed
+    if len(observed) != 1:
+        raise TypeError(f"{posterior.name}: its rows have several observed sites, which are not drawn together: {observed}")
     return x
 
 
@@ -89,8 +122,8 @@ def observed_site(posterior: "Posterior") -> dict[str, Any]:
 
 def _rows(program: Program, values: Values, count: int) -> Tensor:
     """(count, rows, ...) data sets given parameters (count, *site), with the holes of the rows that were fitted."""
-    x = program.x
-    new, numbers = x.new_empty(count, *x.shape), torch.arange(count, device=x.device)
+    x, data = program.x, _data(program)
+    new, numbers = data.new_empty(count, *data.shape), torch.arange(count, device=x.device)
 
     def rows(draw: tuple[Values, Tensor], x: Tensor) -> Tensor:
         return torch.func.vmap(partial(new_row, program, draw[0]), randomness="different")(x[:, None])
@@ -99,8 +132,22 @@ def _rows(program: Program, values: Values, count: int) -> Tensor:
     for first in range(0, len(x), step):
         some = x[first : first + step]
         drawn = batched(rows, program.missing, max(1, CELLS // (8 * some.numel())))((values, numbers), some)
-        new[:, first : first + step] = drawn.reshape(count, *some.shape)
-    return new.masked_fill_(x.isnan(), math.nan)
+        new[:, first : first + step] = drawn.reshape(count, len(some), *data.shape[1:])
+    return new.masked_fill_(data.isnan(), math.nan)
+
+
+def _data(program: Program) -> Tensor:
+    """(rows, ...) the values of the observed site in each row: the rows themselves where it is the whole of them."""
+    model, site, x = program.pair.model, program.observed[0], program.x
+    nodes = run_eagerly(model, type(program.pair).__name__, x[:1], 1).nodes
+    if nodes[site]["value"].numel() == x[:1].numel():
+        return x
+    shared = {name: nodes[name]["value"] for name in program.parameters}
+
+    def seen(row: Tensor) -> Tensor:
+        return poutine.trace(poutine.condition(model, data=shared)).get_trace(row[None]).nodes[site]["value"].flatten()
+
+    return batched(seen, program.missing)(x)
 
 
 def _prior(program: Program, count: int) -> Values:

@@ -45,7 +45,7 @@ class Forecast(NamedTuple):
 def filter(posterior: "Posterior", x: Any) -> Tensor:
     """See `Posterior.filter`."""
     program, table = _series(posterior, x, "filter")
-    return averaged(posterior, program, _ask(program, "filter"), posterior.aligned).to(table.x)
+    return averaged(posterior, program, _ask(program, "filter"), posterior.aligned).to(table.x.dtype)
 
 
 def decode(posterior: "Posterior", x: Any) -> Decoded:
@@ -53,7 +53,7 @@ def decode(posterior: "Posterior", x: Any) -> Decoded:
     program, table = _series(posterior, x, "decode")
     path, states = _ask(program, "decode"), _states(program, posterior)
     share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
-    return Decoded(table.dress(likeliest, table.columns), table.dress(share.to(table.x), table.columns))
+    return Decoded(table.dress(likeliest, table.columns), table.dress(share.to(table.x.dtype), table.columns))
 
 
 def paths(posterior: "Posterior", x: Any, seed: int) -> Tensor:
@@ -86,7 +86,7 @@ def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int
     values = values.reshape(samples, len(table), steps, *table.x.shape[2:]).double()
     low, high = values.quantile(values.new_tensor([0.05, 0.95]), 0)
     share = _one_hot(states, _states(program, posterior)).double().mean(0)
-    return Forecast(*(t.to(table.x) for t in (values.mean(0), values.std(0, correction=0), low, high, share)))
+    return Forecast(*(t.to(table.x.dtype) for t in (values.mean(0), values.std(0, correction=0), low, high, share)))
 
 
 def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:

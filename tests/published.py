@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from inference import Pair
+from zoo.columns import Columns
+from zoo.hidden_markov import HiddenMarkov
 
 FOLDER = Path(os.environ.get("ZOO_DATA", "")) / "posteriordb"
 REFERENCE_DRAWS = 10_000
@@ -103,6 +105,37 @@ def schools_rows() -> Tensor:
     """(8, 2): the effects seen and their standard errors."""
     effects, errors = [28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0], [15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]
     return torch.tensor([effects, errors]).mT.contiguous()
+
+
+class OrderedChain(Pair):
+    """Two hidden states that show Gaussians on a line, the left one first; nothing is said of the first step's state.
+
+    | symbol | distribution                                  | shape  | meaning                       |
+    |--------|-----------------------------------------------|--------|-------------------------------|
+    | theta1 | Dirichlet(1, 1)                               | (2,)   | where the left state goes     |
+    | theta2 | Dirichlet(1, 1)                               | (2,)   | where the right state goes    |
+    | mu     | Normal(3, 1) and Normal(10, 1), 0 < mu_0 < mu_1 | (2,) | where they are; low, low + gap |
+    | x      | Normal(mu_z, 1)                               | (1, T) | one series                    |
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        rows = [pyro.sample(name, dist.Dirichlet(x.new_ones(2))) for name in ("theta1", "theta2")]
+        low, gap = (pyro.sample(name, dist.Exponential(x.new_ones(()))) for name in ("low", "gap"))
+        mu = pyro.deterministic("mu", torch.stack([low, low + gap]), event_dim=1)
+        # The priors are theirs on mu, in place of what low and gap were drawn from.
+        pyro.factor("ordered", dist.Normal(x.new_tensor([3.0, 10.0]), 1.0).log_prob(mu).sum() + low + gap)
+        with self.rows(x, size):
+            chain = HiddenMarkov(x.new_zeros(2), torch.stack(rows).log(), Columns(dist.Normal(mu[:, None], 1.0)), x.shape[1])
+            pyro.sample("x", chain, obs=x[..., None])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        for name in ("theta1", "theta2"):
+            pyro.sample(name, dist.Dirichlet(x.new_full((2,), 2.0)))
+        pyro.sample("low", dist.LogNormal(x.new_tensor(3.0).log(), 0.1))
+        pyro.sample("gap", dist.LogNormal(x.new_tensor(6.0).log(), 0.1))
 
 
 def published(posterior: str, file: str) -> dict[str, Any]:

@@ -8,9 +8,11 @@ import zoo
 SHAPES = {
     "breast_cancer": (569, 30, 2),
     "digits": (1797, 64, 10),
+    "earthquakes": (1, 107, None),
     "faithful": (272, 2, None),
     "galaxies": (82, 1, None),
     "iris": (150, 4, 3),
+    "nile": (1, 100, None),
     "wine": (178, 13, 3),
 }
 
@@ -71,7 +73,7 @@ def test_the_default_dtype_is_followed(name, dtype):
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(LookupError, match="no data set 'faithfull'; did you mean 'faithful'.*breast_cancer, digits, faithful"):
+    with pytest.raises(LookupError, match="no data set 'faithfull'; did you mean 'faithful'.*breast_cancer, digits, earthquakes, faithful"):
         zoo.data.load("faithfull")
     with pytest.raises(LookupError, match="no data set 'zzz'. There are breast_cancer"):
         zoo.data.load("zzz")
@@ -80,3 +82,12 @@ def test_an_unknown_name_suggests_the_nearest():
 def test_a_set_loaded_twice_is_not_shared():
     zoo.data.load("faithful").x.zero_()
     assert zoo.data.load("faithful").x.mean() > 0
+
+
+def test_the_series_are_the_published_ones():
+    earthquakes, nile = (zoo.data.load(name).frame.iloc[0] for name in ("earthquakes", "nile"))
+    assert (earthquakes["1900"], earthquakes["2006"], earthquakes.max(), earthquakes.min()) == (13, 11, 41, 6)
+    assert earthquakes.mean() == pytest.approx(19.36, abs=0.005)
+    assert (nile["1871"], nile["1970"], nile.idxmin()) == (1120, 740, "1913")
+    assert nile.mean() == pytest.approx(919.35)
+    assert nile.std() == pytest.approx(169.2275, abs=1e-4)

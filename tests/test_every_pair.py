@@ -84,6 +84,16 @@ def _fitted(method: str, label: str) -> inference.Posterior:
     return _fit(method, subject, subject.pair)
 
 
+def _encoded(posterior: inference.Posterior, x: Tensor) -> tuple[Tensor, ...]:
+    """What is known of each row's latent: probabilities that add up to one, or a mean and a positive sd."""
+    law = posterior.encode(x)
+    if isinstance(law, tuple):
+        assert (law.sd > 0).all()
+        return law
+    torch.testing.assert_close(law.sum(-1), torch.ones(law.shape[:-1]))
+    return (law,)
+
+
 def _positions(program: Program, count: int) -> tuple[Flat, Tensor]:
     """Places in the unconstrained space of all continuous latents."""
     flat = Flat({name: site for name, site in program.sites.items() if not site.discrete})

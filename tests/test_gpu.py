@@ -1,19 +1,24 @@
 """Everything runs on a GPU where there is one, with the results of the CPU."""
 
+import importlib
+
 import pytest
 import torch
 
 import inference
 import zoo
 
-GIVEN = {"vae": {"likelihood": "gaussian"}}
+
+def _case(name: str) -> tuple[inference.Pair, torch.Tensor]:
+    """A pair and rows that its oracle lists."""
+    case = importlib.import_module(f"tests.oracles.{name}").cases()[0]
+    return zoo.create(name, **case.hyperparameters), torch.as_tensor(case.x)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", zoo.names())
 def test_runs_on_cuda(name):
-    x = zoo.data.load("faithful").x
-    pair = zoo.create(name, x, **GIVEN.get(name, {}))
+    pair, x = _case(name)
     fits = [inference.svi(pair, x, steps=200, draws=500, device="cuda")]
     if fits[0].draws:  # else what rows share is a point, and there is nothing for MCMC to draw
         fits.append(inference.mcmc(pair, x, warmup=100, draws=200, device="cuda"))
@@ -26,8 +31,8 @@ def test_runs_on_cuda(name):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", zoo.names())
 def test_log_likelihood_agrees_with_the_cpu(name):
-    x = zoo.data.load("faithful").x
-    posterior = inference.svi(zoo.create(name, x, **GIVEN.get(name, {})), x, steps=100, draws=20, device="cuda")
+    pair, x = _case(name)
+    posterior = inference.svi(pair, x, steps=100, draws=20, device="cuda")
     on_gpu = _known(posterior, x).cpu()
     draws = {n: d.cpu() for n, d in posterior.draws.items()}
     on_cpu = inference.Posterior(posterior.pair.cpu(), draws, {}, posterior.how, posterior.table)

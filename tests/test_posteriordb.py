@@ -14,9 +14,10 @@ from torch import Tensor
 from inference import Pair, mcmc
 from inference.mcmc import KERNELS
 
-from .published import FOLDER, REFERENCE_DRAWS, EightSchools, OrderedMixture, published
+from .published import FOLDER, REFERENCE_DRAWS, EightSchools, OrderedChain, OrderedMixture, published
 
 MIXTURE, SCHOOLS = "low_dim_gauss_mix-low_dim_gauss_mix", "eight_schools-eight_schools_noncentered"
+CHAIN = "hmm_example-hmm_example"
 RUN = {"chains": 8, "warmup": 250, "draws": 250, "seed": 1}
 
 pytestmark = [
@@ -34,7 +35,11 @@ def _schools() -> tuple[Pair, Tensor]:
     return EightSchools(), torch.tensor([data["y"], data["sigma"]], dtype=torch.get_default_dtype()).mT
 
 
-@pytest.mark.parametrize(("name", "given"), [(MIXTURE, _mixture), (SCHOOLS, _schools)])
+def _chain() -> tuple[Pair, Tensor]:
+    return OrderedChain(), torch.tensor(published(CHAIN, "data.json")["y"])[None]
+
+
+@pytest.mark.parametrize(("name", "given"), [(MIXTURE, _mixture), (SCHOOLS, _schools), (CHAIN, _chain)])
 def test_posterior_agrees_with_the_reference_draws(kernel: str, name: str, given: Callable[[], tuple[Pair, Tensor]]):
     reference = published(name, "reference_summary.json")["parameters"]
     posterior = mcmc(*given(), kernel=kernel, **RUN)

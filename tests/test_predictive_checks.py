@@ -17,7 +17,7 @@ from torch import Tensor
 
 import inference
 import zoo
-from inference import Finding, Pair, Posterior, as_table, diagnose, predictive
+from inference import Finding, Pair, Posterior, as_table, diagnose, predictive, replicate
 from inference.diagnostics.quantities import BY_COLUMN, quantile
 from tests.conjugate import Location, by_chains, by_guide, location, rows
 from tests.test_elimination import Topics
@@ -130,11 +130,11 @@ def test_the_holes_of_the_data_are_put_into_the_data_sets():
 
 def test_data_sets_are_taken_some_at_a_time(monkeypatch):
     posterior, seen = by_chains(PAIR, rows()), []
-    run = torch.func.vmap
-    monkeypatch.setattr(torch.func, "vmap", lambda *args, **kwargs: seen.append(kwargs["chunk_size"]) or run(*args, **kwargs))
-    monkeypatch.setattr(predictive, "CELLS", 8 * 30 * 7)
+    run = replicate._rows
+    monkeypatch.setattr(replicate, "_rows", lambda program, values, count: seen.append(count) or run(program, values, count))
+    monkeypatch.setattr(replicate, "CELLS", 8 * 30 * 7)
     assert posterior.check(draws=20).replicated.shape == (20, 7)
-    assert seen[-1] == 7
+    assert seen == [7, 7, 6]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])

@@ -11,7 +11,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from inference import Permutation, Rotation, Sign
+from inference import Permutation, Rotation, Sign, SignedPermutation
 from inference.symmetry import Symmetry
 
 CHAINS, DRAWS, K = 4, 30, 3
@@ -27,6 +27,15 @@ def _components() -> Draws:
     transition = torch.arange(9.0).reshape(K, K) + 0.1 * torch.randn(CHAINS, DRAWS, K, K)
     noise = torch.randn(CHAINS, DRAWS)
     return {"locs": locs, "weights": weights, "emission": emission, "transition": transition, "noise": noise}
+
+
+def _relevant() -> Draws:
+    """Loadings whose columns differ in their signs alone, and the relevance of each, in ascending order."""
+    loadings = torch.tensor([[3.0, 2.0, 2.0], [1.0, 3.0, -1.0], [1.0, -1.0, 3.0], [1.0, 2.0, -2.0]])
+    return {
+        "loadings": loadings + 0.05 * torch.randn(CHAINS, DRAWS, 4, K),
+        "relevance": torch.tensor([1.0, 2.0, 3.0]) + 0.05 * torch.randn(CHAINS, DRAWS, K),
+    }
 
 
 def _factors() -> Draws:
@@ -46,12 +55,18 @@ class Case(NamedTuple):
 
 
 PERMUTED = Permutation({"locs": 0, "weights": 0, "emission": 1, "transition": (0, 1)}, order="locs")
+SIGNED = SignedPermutation({"loadings": 1, "relevance": 0}, order="relevance", told_by=("loadings",))
 FLIPPED, ROTATED = Sign({"loadings": 1, "scores": 0}), Rotation({"loadings": 1, "scores": 0})
 
 
-@pytest.fixture(params=["permutation", "sign", "rotation"])
+@pytest.fixture(params=["permutation", "sign", "signed", "rotation"])
 def case(request) -> Case:
-    made = {"permutation": (PERMUTED, _components), "sign": (FLIPPED, _factors), "rotation": (ROTATED, _factors)}
+    made = {
+        "permutation": (PERMUTED, _components),
+        "sign": (FLIPPED, _factors),
+        "signed": (SIGNED, _relevant),
+        "rotation": (ROTATED, _factors),
+    }
     symmetry, draws = made[request.param]
     return Case(symmetry, draws())
 
@@ -243,3 +258,18 @@ def test_many_chains_are_aligned_quickly_enough_to_be_aligned_always():
     expected = symmetry.align(truth)["locs"]
     assert torch.equal(symmetry.align(symmetry.apply(truth, symmetry.random(truth)))["locs"], expected)
     assert (expected.mean((0, 1)) - expected.mean((0, 1))[expected.mean((0, 1))[:, 0].argsort()]).abs().max() == 0
+
+
+def test_order_and_signs_are_found_together():
+    draws = _relevant()
+    found = SIGNED.align(SIGNED.apply(draws, SIGNED.random(draws)))
+    assert max(float(found["loadings"].std((0, 1)).max()), float(found["relevance"].std((0, 1)).max())) < 0.07
+
+
+def test_sites_that_are_hardly_known_do_not_blur_those_that_tell_components_apart():
+    locs = torch.tensor([0.0, 2.0, 4.0]) + 0.3 * torch.randn(CHAINS, DRAWS, K)
+    draws = {"locs": locs, "blurred": torch.randn(CHAINS, DRAWS, K)}
+    symmetry = Permutation({"locs": 0, "blurred": 0}, order="locs", told_by=("locs",))
+    moved = symmetry.align(symmetry.apply(draws, symmetry.random(draws)))
+    assert _close(moved, symmetry.align(draws))
+    assert moved["locs"].std((0, 1)).max() < 0.4

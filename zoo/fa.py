@@ -1,5 +1,6 @@
 """Factor analysis."""
 
+import warnings
 from typing import Annotated, Any
 
 import pyro
@@ -8,10 +9,11 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from pyro.nn import PyroParam
 from sklearn import decomposition
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from torch.distributions import constraints
 
-from inference import Pair, Permutation, Rotation, Sign, Symmetry, Table, checks
+from inference import Pair, Rotation, SignedPermutation, Symmetry, Table, checks
 from inference.supports import cholesky
 
 from .by_column import by_column
@@ -35,6 +37,8 @@ class FactorAnalysis(Pair):
     Without `ard` the factors may be rotated, and are told along the principal axes; with it, each may change its place and sign.
     The guide is Normal for each row of loadings, log-normal for the noise and, given both, Normal for the location with the
     covariance of the mean of `q_count` rows; and Gamma for the relevance, which it knows in closed form given the loadings.
+
+    Of few columns many factors cannot be told: with (D - Q)^2 < D + Q loadings and noise are not identified even up to rotation.
 
     Reference: Bartholomew, Knott & Moustaki 2011, "Latent variable models and factor analysis", 3rd ed., Wiley; Bishop 1999,
     "Variational principal components", ICANN (relevance).
@@ -143,7 +147,10 @@ class FactorAnalysis(Pair):
 
     def _closed_form(self, standard: Tensor) -> tuple[Tensor, Tensor]:
         """Loadings (D, Q) and noise (D,) for complete rows, columns in units of their spread."""
-        fit = decomposition.FactorAnalysis(self.factors, random_state=0).fit(standard.double().cpu().numpy())
+        with warnings.catch_warnings():
+            # A start need not have converged.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fit = decomposition.FactorAnalysis(self.factors, random_state=0).fit(standard.double().cpu().numpy())
         return standard.new_tensor(fit.components_.T), standard.new_tensor(fit.noise_variance_).sqrt()
 
     @classmethod
@@ -158,6 +165,7 @@ class FactorAnalysis(Pair):
         checks.two_dimensional(table, self.dim)
         if fitting:
             checks.enough_rows(table, 2, "one row has no spread")
+            checks.enough_rows(table, self.factors + 1, f"there are {self.factors} factors; ask for fewer")
             checks.no_empty_columns(table)
             checks.no_empty_rows(table)
             checks.no_constant_columns(table)
@@ -165,7 +173,7 @@ class FactorAnalysis(Pair):
     @property
     def symmetries(self) -> tuple[Symmetry, ...]:
         if self.ard:
-            return Permutation({"loadings": 1, "relevance": 0}, order="relevance"), Sign({"loadings": 1})
+            return (SignedPermutation({"loadings": 1, "relevance": 0}, order="relevance", told_by=("loadings",)),)
         return (Rotation({"loadings": 1}),)
 
     @property

@@ -99,8 +99,16 @@ def _of_state(values: Tensor, states: Tensor) -> Tensor:
 def stationary(transition: Tensor) -> Tensor:
     """(K,) the distribution pi that probabilities (K, K) of transition leave as it is.
 
-    It solves pi (I - P + 1) = 1, as it is left alone by P and sums to one (Zucchini & MacDonald 2009, section 1.3.2).
+    It solves pi (I - P + 1) = 1, as it is left alone by P and sums to one (Zucchini & MacDonald 2009, section 1.3.2). A chain that
+    falls into parts has many such distributions; it gets equal shares.
     """
     ones = torch.ones_like(transition)
-    identity = torch.eye(transition.shape[-1], dtype=transition.dtype, device=transition.device)
-    return torch.linalg.solve((identity - transition + ones).mT, ones[..., 0])
+    found, info = torch.linalg.solve_ex((_leaving(transition) + ones).mT, ones[..., 0])
+    whole = (info == 0)[..., None] & found.isfinite().all(-1, keepdim=True) & (found > -1e-3).all(-1, keepdim=True)
+    return torch.where(whole, found, ones[..., 0] / transition.shape[-1])
+
+
+def _leaving(transition: Tensor) -> Tensor:
+    """I - P, its diagonal summed from the other entries: one minus a probability close to one would lose its digits."""
+    moves = transition - transition.diagonal(dim1=-2, dim2=-1).diag_embed()
+    return moves.sum(-1).diag_embed() - moves

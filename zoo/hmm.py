@@ -16,9 +16,10 @@ from inference import Pair, Permutation, Table, checks
 
 from . import series_checks, series_pictures
 from .by_column import by_column
-from .emissions import CategoricalEmission, GaussianEmission, PoissonEmission, log
+from .emissions import log, make
 from .hidden_markov import HiddenMarkov, stationary
 
+Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
 ROUNDS, SAMPLE = 30, 10_000
 
 
@@ -29,7 +30,7 @@ class HiddenMarkovModel(Pair):
     |------------|-------------------------------------------|-----------|------------------------------------------------------|
     | transition | rows: Dirichlet(concentration + stickiness e_k) | (K, K) | probability of each state (column) after each (row) |
     | initial    | Dirichlet(1, ..., 1), or as `initial` says | (K,)     | probability of each state at the first step          |
-    | locs, ...  | the family's: see `zoo/emissions.py`      | (K, D)    | what a state shows                                   |
+    | locs, ...  | the family's: see `zoo/emissions`        | (K, D)    | what a state shows                                   |
     | z          | Markov chain, summed out                  | (N, T)    | state at each step                                   |
     | x          | emission[z]                               | (N, T, D) | the series; `NaN` is integrated out                  |
     | stationary | derived                                   | (K,)      | share of the steps spent in each state, in the long run |
@@ -45,18 +46,20 @@ class HiddenMarkovModel(Pair):
     Arguments:
         states: K, how many states.
         dim: D, how many columns a step has. Read off the data.
-        emission: what a state shows: `gaussian`, `poisson` (counts) or `categorical` (codes 0, 1, ...).
+        emission: what a state shows: `gaussian`, `student`, `poisson`, `negative_binomial`, `exponential`, `gamma`, `categorical` (codes
+            0, 1, ...) or `bernoulli`; one for all columns, or one for each.
         initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
         concentration: of the Dirichlet prior on each row of the transition.
         stickiness: added to the concentration on the diagonal: the prior's preference for staying.
-        center: prior mean of the states' locations or rates, one number or one a column. Read off the data: the columns' means.
-        spread: gaussian: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        center: prior mean of the states' locations or means, one number or one a column. Read off the data: the columns' means.
+        spread: gaussian, student: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
-        state_scale: gaussian: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
-        shrinkage: gaussian: how many steps the prior's opinion on a location is worth.
-        shape: poisson: of the Gamma prior on rates, whose mean is `center`; 1 has no lower bound, above 1 keeps off zero.
+        state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
+        shrinkage: gaussian, student: how many steps the prior's opinion on a location is worth.
+        shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`; above 1 it
+            keeps off zero.
         categories: categorical: V, how many. Read off the data: the largest code and one more.
-        smoothing: categorical: of the Dirichlet prior on each state's probabilities.
+        smoothing: categorical, bernoulli: of the Dirichlet or Beta prior on each state's probabilities.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class HiddenMarkovModel(Pair):
         states: PositiveInt = 2,
         dim: PositiveInt = 1,
         *,
-        emission: Literal["gaussian", "poisson", "categorical"] = "gaussian",
+        emission: Family | list[Family] = "gaussian",
         initial: Literal["free", "stationary", "uniform"] | list[NonNegativeFloat] = "free",
         concentration: PositiveFloat = 1.0,
         stickiness: NonNegativeFloat = 0.0,
@@ -79,12 +82,9 @@ class HiddenMarkovModel(Pair):
     ) -> None:
         self.states, self.dim, self.initial = states, dim, initial
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
-        if emission == "gaussian":
-            self.emission = GaussianEmission(states, center, spread, covariance, state_scale, shrinkage)
-        elif emission == "poisson":
-            self.emission = PoissonEmission(states, torch.where(center > 0, center, 1.0), shape)
-        else:
-            self.emission = CategoricalEmission(states, dim, categories, smoothing)
+        options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
+        options |= {"shape": shape, "categories": categories, "smoothing": smoothing}
+        self.emission = make(emission, states, center, spread, options)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
         self.register_buffer("first", _initial(initial, states))
@@ -161,14 +161,18 @@ class HiddenMarkovModel(Pair):
         if fitting:
             series_checks.long_enough(table)
             checks.no_empty_rows(table)
-            series_checks.varied(table, numbers=self.hyperparameters["emission"] == "gaussian")
+            emission = self.hyperparameters["emission"]
+            families = emission if isinstance(emission, list) else [emission] * self.dim
+            series_checks.varied(table, [name in ("gaussian", "student") for name in families])
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
             return ()
         own = {"transition": (0, 1), "initial": 0, "stationary": 0, "dwell": 0}
-        return (Permutation({**{site: 0 for site in self.emission.sites}, **own}, order=self.emission.sites[0]),)
+        shown = self.emission.sites
+        # What states show tells them apart; how often each is visited, and left, is known far less well.
+        return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
 
     @property
     def restated(self) -> tuple[str, ...]:
@@ -180,9 +184,8 @@ class HiddenMarkovModel(Pair):
         return {**own, **self.emission.dims}
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
-        states, variables = list(range(self.states)), list(range(self.dim))
-        pairs = [f"{j}~{i}" for i in variables for j in variables[:i]]
-        return {"state": states, "next": states, "variable": variables, "variable2": variables, "pair": pairs}
+        states = list(range(self.states))
+        return {"state": states, "next": states, **self.emission.labels(list(range(self.dim)))}
 
     any_length = True
     picture = staticmethod(series_pictures.states)

@@ -19,13 +19,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.library import CustomOpDef, custom_op
 
 from . import markov_cpu, markov_scan
 
 
 def log_evidence(start: Tensor, transition: Tensor, emission: Tensor) -> Tensor:
-    """log p(x), (*batch) in double precision, with a gradient in each argument."""
+    """log p(x), (*batch) in double precision, with a gradient in each argument (a first one: none of the gradient)."""
     given = _together(start, transition, emission)
     # The gradient costs as much again as the value: not where nobody will ask for it.
     return _LogEvidence.apply(*given)[0] if torch.is_grad_enabled() else _forward_backward(*given, False)[0]
@@ -89,6 +90,7 @@ class _LogEvidence(torch.autograd.Function):
         ctx.save_for_backward(*output[1:])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         states, counts = ctx.saved_tensors
         grad = grad.to(states.dtype)[..., None]
@@ -131,7 +133,8 @@ def _batched(operator: CustomOpDef) -> None:
             for a, d in zip(args, in_dims, strict=True)
         ]
         out = operator(*moved)
-        return out, (0,) * len(out) if isinstance(out, tuple) else 0
+        # What was not asked for is empty, and has no batch.
+        return out, tuple(0 if len(t) else None for t in out) if isinstance(out, tuple) else 0
 
     operator.register_vmap(rule)
 

@@ -16,16 +16,13 @@ def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradie
     """As `markov_scan.forward_backward`."""
     from . import markov_kernels as kernels
 
-    top = emission.amax(-1)
-    probabilities = start.double().exp(), transition.double().exp(), (emission - top[..., None]).exp()
-    evidence, states, counts = _run(kernels.forward_backward, *probabilities, gradient)
-    evidence += top.sum(-1, dtype=torch.double)
+    evidence, states, counts = _run(kernels.forward_backward, start, transition, emission, gradient)
     lost = evidence.isnan()
     if lost.any():
-        exact = _run(kernels.log_forward_backward, start[lost].double(), transition[lost].double(), emission[lost], gradient)
+        exact = _run(kernels.log_forward_backward, start[lost], transition[lost], emission[lost], gradient)
         for all_series, some in zip((evidence, states, counts), exact, strict=True):
             all_series[lost[: len(all_series)]] = some
-    return evidence, states.to(emission.dtype), counts.to(emission.dtype)
+    return evidence, states, counts
 
 
 def filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,23 +20,29 @@ compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 
 
 @compiled
-def forward_backward(begin, end, start, transition, weights, gradient, evidence, smoothed, counts):  # noqa: ANN001, ANN201
+def forward_backward(begin, end, start, transition, emission, gradient, evidence, smoothed, counts):  # noqa: ANN001, ANN201
     """The log evidence (N,) of series `begin` to `end` and, if asked for, its gradients; `NaN` for a series that is given up.
 
-    start, transition and weights, the emission terms, are probabilities here, each up to a factor.
     smoothed: (N, T, K) p(z_t | x), the gradient in the emission. counts: (N, S, K, K) expected transitions, that in the transition.
     """
-    steps, states = weights.shape[1:]
-    filtered, norms = np.empty((steps, states)), np.empty(steps)
+    steps, states = emission.shape[1:]
+    filtered, weights, norms = np.empty((steps, states)), np.empty((steps, states)), np.empty(steps)
+    first, moves = np.empty(states), np.empty(transition.shape[1:])
     for n in range(begin, end):
-        evidence[n] = _forward(start[n], transition[n], weights[n], filtered, norms)
+        for k in range(states):
+            first[k] = np.exp(np.float64(start[n, k]))
+        for s in range(len(moves)):
+            for j in range(states):
+                for k in range(states):
+                    moves[s, j, k] = np.exp(np.float64(transition[n, s, j, k]))
+        evidence[n] = _forward(first, moves, emission[n], weights, filtered, norms)
         if gradient and not np.isnan(evidence[n]):
-            _backward(transition[n], weights[n], filtered, norms, smoothed[n], counts[n])
+            _backward(moves, weights, filtered, norms, smoothed[n], counts[n])
 
 
 @compiled
 def log_forward_backward(begin, end, start, transition, emission, gradient, evidence, smoothed, counts):  # noqa: ANN001, ANN201
-    """What `forward_backward` gives, from logarithms, in log space."""
+    """What `forward_backward` gives, in log space."""
     steps, states = emission.shape[1:]
     filtered, increments = np.empty((steps, states)), np.empty(steps)
     for n in range(begin, end):
@@ -93,9 +99,13 @@ def sample(begin, end, transition, filtered, uniform, paths):  # noqa: ANN001, A
 
 
 @compiled
-def _forward(start, transition, weights, filtered, norms):  # noqa: ANN001, ANN202
-    """Log evidence of one series. filtered: (T, K) p(z_t | x_1..t). norms: (T,) p(x_t | x_1..t-1), up to the factors of `weights`."""
-    steps, states = weights.shape
+def _forward(start, transition, emission, weights, filtered, norms):  # noqa: ANN001, ANN202
+    """Log evidence of one series, given probabilities and the log emission (T, K).
+
+    weights: (T, K) the emission's likelihoods, the largest of a step being one. filtered: (T, K) p(z_t | x_1..t).
+    norms: (T,) p(x_t | x_1..t-1), up to the factors taken out of `weights`.
+    """
+    steps, states = emission.shape
     total, product = 0.0, 1.0
     for t in range(steps):
         if t == 0:
@@ -109,8 +119,13 @@ def _forward(start, transition, weights, filtered, norms):  # noqa: ANN001, ANN2
                 before = filtered[t - 1, j]
                 for k in range(states):
                     filtered[t, k] += before * table[j, k]
+        top = emission[t, 0]
+        for k in range(1, states):
+            top = max(top, emission[t, k])
+        total += top
         norm = 0.0
         for k in range(states):
+            weights[t, k] = np.exp(emission[t, k] - top)
             filtered[t, k] *= weights[t, k]
             norm += filtered[t, k]
         if not norm > LITTLE:

@@ -21,6 +21,11 @@ def ordered(table: Table) -> None:
     """Where the columns of a DataFrame are times, they come in order. Raises ValueError."""
     if not table.frame:
         return
+    if isinstance(table.index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        raise ValueError(
+            f"the rows of this DataFrame are times ({table.index[0]}, ...), and a row is a whole series: hand in its transpose (.T) if "
+            "every column is a series, or .to_numpy()[None] if they are the columns of one"
+        )
     times = pd.to_numeric(pd.Series(table.columns), errors="coerce")
     if times.isna().any():
         times = pd.to_datetime(pd.Series(table.columns), errors="coerce", format="ISO8601")
@@ -55,13 +60,13 @@ def long_enough(table: Table) -> None:
         )
 
 
-def varied(table: Table, numbers: bool) -> None:
-    """Every column has a value and, if its scale is to be learnt (`numbers`), two that differ. Raises ValueError."""
+def varied(table: Table, scaled: list[bool]) -> None:
+    """Every column has a value and, if `scaled`, where its scale is to be learnt, two that differ. Raises ValueError."""
     x = table.x.reshape(*table.x.shape[:2], -1)
     low = torch.where(x.isnan(), torch.inf, x).amin((0, 1))
     high = torch.where(x.isnan(), -torch.inf, x).amax((0, 1))
     for column, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         if least > most:
             raise ValueError(f"column {column} of the series has no value at all; drop it")
-        if numbers and least == most:
+        if scaled[column] and least == most:
             raise ValueError(f"column {column} of the series is constant ({least:g}), so no scale can be learnt from it; drop it")

@@ -27,7 +27,8 @@ def states(posterior: "Posterior") -> Figure:
     for n, (series, bands) in enumerate(zip(values, probabilities, strict=True)):
         _series(grid[2 * n], series, bands.argmax(1), str(posterior.table.index[n]))
         _bands(grid[2 * n + 1], bands)
-    grid[-1].set_xlabel("step")
+    marked = np.linspace(0, x.shape[1] - 1, min(8, x.shape[1])).astype(int)
+    grid[-1].set_xticks(marked, [posterior.table.columns[t] for t in marked])
     return figure
 
 

@@ -39,6 +39,12 @@ def agreement(posterior: "Posterior", other: "Posterior") -> pd.DataFrame:
 def agree(posterior: "Posterior", other: "Posterior", believed: bool) -> Iterator[Finding]:
     """Whether the two agree; `believed`: whether `other` is to be believed by itself."""
     table = agreement(posterior, other)
+    if not np.isfinite(table["wider"]).any():
+        text = f"no parameter varies, or is finite, in both this and {other.name}."
+        yield Finding(
+            "agreement", "failure", f"no parameter varies, or is finite, in both this and {other.name}.", "Diagnose each by itself."
+        )
+        return
     apart = table["apart"].abs() - 3 * table["error"]
     wider = np.log(table["wider"]).abs()
     worst, ratio = table["apart"].abs().idxmax(), wider.idxmax()

@@ -20,6 +20,10 @@ UNLIKE = "Do not rely on its uncertainties. Use mcmc, more particles or another 
 
 def point(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """Whether the fit settled; a point has nothing else to judge."""
+    broken = not_finite(table)
+    if broken:
+        yield broken
+        return
     yield _stopped(posterior)
     yield from _restarts(posterior)
     yield Finding(

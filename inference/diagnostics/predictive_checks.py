@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ..predictive import replicate, rows_of
+from ..predictive import rows_of
+from ..replicate import of_data_sets
 from ..run import at_least
 from .findings import CHEAP, Finding
 from .quantities import Quantity, of_any
@@ -72,7 +73,7 @@ def predictive_checks(
     if callable(quantities):
         quantities = {getattr(quantities, "__name__", "quantity"): quantities}
     named = dict(quantities or {**of_any(rows_of(posterior)), **posterior.pair.quantities})
-    data, drawn = replicate(posterior, lambda x: {n: torch.as_tensor(q(x)).flatten() for n, q in named.items()}, draws, seed)
+    data, drawn = of_data_sets(posterior, lambda x: {n: torch.as_tensor(q(x)).flatten() for n, q in named.items()}, draws, seed)
     columns = posterior.how["columns"]
     labels = [label for name, value in data.items() for label in _labels(name, len(value), columns)]
     observed = torch.cat(list(data.values())).double().cpu().numpy()

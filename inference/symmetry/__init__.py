@@ -4,5 +4,6 @@ from .group import Symmetry
 from .permutation import Permutation
 from .rotation import Rotation
 from .sign import Sign
+from .signed import SignedPermutation
 
-__all__ = ["Permutation", "Rotation", "Sign", "Symmetry"]
+__all__ = ["Permutation", "Rotation", "Sign", "SignedPermutation", "Symmetry"]

@@ -96,6 +96,10 @@ class Symmetry(ABC):
             raise ValueError(f"the axes that {type(self).__name__} acts on must have one length, not {said}; check the pair's symmetries")
         return named
 
+    def telling(self, draws: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+        """Those of the sites that draws are matched by; the others follow."""
+        return self.present(draws)
+
     def size(self, draws: Mapping[str, Tensor]) -> int:
         """K, how many entries the axis acted on has."""
         name, axes = next(iter(self.present(draws).items()))
@@ -114,7 +118,7 @@ class Symmetry(ABC):
         return None if columns is None else columns / _scale(columns)
 
     def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
-        parts = [self.columns(draws[name], axes) for name, axes in self.present(draws).items()]
+        parts = [self.columns(draws[name], axes) for name, axes in self.telling(draws).items()]
         parts = [part.flatten(3) for part in parts if part is not None]
         return torch.cat(parts, -1) if parts else None
 

@@ -6,7 +6,7 @@
 import argparse
 import importlib
 
-SUBJECTS = ("mixture", "schools", "gaussian", "funnel", "vae", "rows")
+SUBJECTS = ("mixture", "small", "vae", "hmm", "rows", "diagnose")
 
 parser = argparse.ArgumentParser(description="Side by side with peers.")
 parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; all by default")

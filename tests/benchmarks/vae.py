@@ -1,8 +1,8 @@
 """A step of a variational autoencoder, 784-400-20: ours, the same written by hand in PyTorch, and Pyro's.
 
 All minimise the expected error and the closed form of the divergence, by one draw a row, with Adam. By hand it is as torch has it
-by default, and fused into one operation. A step is everything from a fresh batch to moved parameters, in the median of blocks of 50; the first block, in which
-programs are traced and compiled, is left out.
+by default, and fused into one operation. A step is everything from a fresh batch to moved parameters, in the median of blocks of
+50; the first block, in which programs are traced and compiled, is left out.
 """
 
 import statistics

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
-from scipy.stats import dirichlet, gamma, multivariate_normal, poisson
+from scipy.stats import bernoulli, beta, dirichlet, expon, gamma, lognorm, multivariate_normal, nbinom, norm, poisson, t
 
 from . import Case, gmm
+
+SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
 
 
 def cases() -> list[Case]:
@@ -20,6 +22,7 @@ def cases() -> list[Case]:
         Case("categorical", {"emission": "categorical", "categories": 3, "dim": 2, "smoothing": 0.8, "states": 2}, _holes(_codes())),
         Case("gaussian-diag", {"covariance": "diag", "initial": [0.25, 0.75], **numbers, **prior}, _holes(_numbers(2))),
         Case("gaussian", {"states": 3, "spread": 2.0, "initial": "uniform", **prior}, _holes(_numbers(1)[:, :2, 0])),
+        Case("several", {"dim": 4, "emission": SEVERAL, "center": [0.5, 3.0, 2.0, 0.5], "shrinkage": 0.3, **prior}, _holes(_several())),
     ]
 
 
@@ -66,7 +69,7 @@ def paths(start, transition, terms) -> list[tuple[tuple[int, ...], float]]:
     found = []
     for path in itertools.product(range(len(start)), repeat=len(terms)):
         steps = sum(moves[j, k] for j, k in itertools.pairwise(path))
-        found.append((path, first[path[0]] + steps + sum(terms[t, k] for t, k in enumerate(path))))
+        found.append((path, first[path[0]] + steps + sum(terms[i, k] for i, k in enumerate(path))))
     return found
 
 
@@ -86,9 +89,12 @@ def likeliest(start, transition, terms) -> tuple[int, ...]:
 def log_evidence(pair, x) -> float | None:
     """log p(x): every path through all series at once, the parameters integrated in closed form.
 
-    There is no closed form where the chain begins in its stationary distribution, or where Gaussians with correlations have holes.
+    There is no closed form where the chain begins in its stationary distribution, where Gaussians with correlations have holes, and
+    for other families.
     """
     given, rows = pair.hyperparameters, _series(x)
+    if given["emission"] not in ("gaussian", "poisson", "categorical"):
+        return None
     correlated = given["emission"] == "gaussian" and given["covariance"] in ("full", "tied") and given["dim"] > 1
     if given["initial"] == "stationary" or (correlated and np.isnan(rows).any()):
         return None
@@ -145,12 +151,54 @@ def _prior_transition(given) -> np.ndarray:
     return given["concentration"] + given["stickiness"] * np.eye(given["states"])
 
 
+# The log density of a value that is shown in state k, in the d-th column of the family.
+SHOWN = {
+    "student": lambda v, k, d, x: t.logpdf(x, v["freedoms"][k, d], v["locs"][k, d], v["scales"][k, d]),
+    "poisson": lambda v, k, d, x: poisson.logpmf(x, v["rates"][k, d]),
+    "negative_binomial": lambda v, k, d, x: nbinom.logpmf(
+        x, v["dispersions"][k, d], v["dispersions"][k, d] / (v["dispersions"][k, d] + v["means"][k, d])
+    ),
+    "exponential": lambda v, k, d, x: expon.logpdf(x, scale=1 / v["hazards"][k, d]),
+    "gamma": lambda v, k, d, x: gamma.logpdf(x, v["forms"][k, d], scale=v["amounts"][k, d] / v["forms"][k, d]),
+    "categorical": lambda v, k, d, x: np.log(v["probabilities"][k, d, int(x)]),
+    "bernoulli": lambda v, k, d, x: bernoulli.logpmf(int(x), v["chances"][k, d]),
+}
+
+# The log density of the sites of the d-th column of a family, whose prior's center and scale are c and s.
+PRIORS = {
+    "student": lambda v, d, c, s, given: (
+        norm.logpdf(v["locs"][:, d], c, s / given["shrinkage"] ** 0.5)
+        + lognorm.logpdf(v["scales"][:, d], 1.0, scale=s)
+        + gamma.logpdf(v["freedoms"][:, d], 2.0, scale=10.0)
+    ),
+    "poisson": lambda v, d, c, s, given: gamma.logpdf(v["rates"][:, d], given["shape"], scale=c / given["shape"]),
+    "negative_binomial": lambda v, d, c, s, given: (
+        gamma.logpdf(v["means"][:, d], given["shape"], scale=c / given["shape"]) + gamma.logpdf(v["dispersions"][:, d], 2.0, scale=10.0)
+    ),
+    "exponential": lambda v, d, c, s, given: gamma.logpdf(v["hazards"][:, d], given["shape"], scale=1 / (c * given["shape"])),
+    "gamma": lambda v, d, c, s, given: (
+        gamma.logpdf(v["amounts"][:, d], given["shape"], scale=c / given["shape"]) + gamma.logpdf(v["forms"][:, d], 2.0, scale=2.0)
+    ),
+    "categorical": lambda v, d, c, s, given: np.array(
+        [_log_dirichlet(p, np.full(given["categories"], given["smoothing"])) for p in v["probabilities"][:, d]]
+    ),
+    "bernoulli": lambda v, d, c, s, given: beta.logpdf(v["chances"][:, d], given["smoothing"], given["smoothing"]),
+}
+
+
+def _columns(given) -> list[tuple[str, int]]:
+    """Each column's family, and which of the family's columns it is."""
+    names = given["emission"] if isinstance(given["emission"], list) else [given["emission"]] * given["dim"]
+    return [(name, names[:i].count(name)) for i, name in enumerate(names)]
+
+
 def _log_prior_emission(given, values) -> float:
-    if given["emission"] == "poisson":
-        return float(gamma.logpdf(values["rates"], given["shape"], scale=given["center"] / given["shape"]).sum())
-    if given["emission"] == "categorical":
-        prior = np.full(given["categories"], given["smoothing"])
-        return sum(_log_dirichlet(p, prior) for p in values["probabilities"].reshape(-1, len(prior)))
+    center = np.broadcast_to(np.array(given["center"], float), (given["dim"],))
+    spread = np.broadcast_to(np.array(given["spread"], float), (given["dim"],))
+    if given["emission"] != "gaussian":
+        columns = _columns(given)
+        scale = [(given["state_scale"] or given["states"] ** (-1 / [n for n, _ in columns].count(name))) for name, _ in columns]
+        return float(sum(PRIORS[n](values, d, center[i], scale[i] * spread[i], given).sum() for i, (n, d) in enumerate(columns)))
     mixture = gmm._prior(_as_mixture(given))
     total = gmm._log_prior_precisions(_as_mixture(given), mixture, values)
     for loc, precision in zip(values["locs"], gmm._precisions(_as_mixture(given), values), strict=True):
@@ -159,12 +207,10 @@ def _log_prior_emission(given, values) -> float:
 
 
 def _log_step(given, values, k: int, step: np.ndarray) -> float:
-    seen = ~np.isnan(step)
-    if given["emission"] == "poisson":
-        return float(poisson.logpmf(step[seen], values["rates"][k][seen]).sum())
-    if given["emission"] == "categorical":
-        return float(sum(np.log(values["probabilities"][k, d, int(step[d])]) for d in np.flatnonzero(seen)))
-    return gmm.log_normal(step, values["locs"][k], np.linalg.inv(gmm._precisions(_as_mixture(given), values)[k]))
+    if given["emission"] == "gaussian":
+        return gmm.log_normal(step, values["locs"][k], np.linalg.inv(gmm._precisions(_as_mixture(given), values)[k]))
+    columns = zip(_columns(given), step, strict=True)
+    return float(sum(SHOWN[name](values, k, d, x) for (name, d), x in columns if not np.isnan(x)))
 
 
 def _as_mixture(given) -> SimpleNamespace:
@@ -189,6 +235,11 @@ def _codes() -> np.ndarray:
 def _numbers(dim: int) -> np.ndarray:
     rng = np.random.default_rng(dim)
     return rng.normal(size=(4, 3, dim)) + np.array([[-1, -1, 1.5], [1.5, 1.5, -1], [-1, -1, -1], [1.5, 1.5, 1.5]])[..., None]
+
+
+def _several() -> np.ndarray:
+    """Columns that suit SEVERAL."""
+    return np.stack([_numbers(1)[..., 0], _counts(), np.exp(_numbers(1)[..., 0]), _codes()[..., 0] > 1], -1).astype(float)
 
 
 def _holes(x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """x: (rows, columns). labels: (rows,) or None. columns: their names. source, license: where it is from."""
+    """x: (rows, columns); a series is one row, its columns are times. labels: (rows,) or None. columns: their names.
+
+    source, license: where it is from.
+    """
 
     name: str
     x: "Tensor"
@@ -29,11 +32,14 @@ class Dataset:
         return pd.DataFrame(self.x.numpy(), columns=self.columns)
 
 
+EMBEDDED = ("earthquakes", "faithful", "galaxies", "nile")
 UCI = "CC BY 4.0"
 FACTS = "facts of public record"
 SOURCES = {
     "faithful": ("Azzalini & Bowman 1990, Applied Statistics 39: eruptions of Old Faithful (minutes), waiting time to the next", FACTS),
     "galaxies": ("Roeder 1990, JASA 85: velocities of 82 galaxies in the Corona Borealis region (1000 km/s)", FACTS),
+    "earthquakes": ("US Geological Survey: how many earthquakes of magnitude 7 or more in each year, 1900 to 2006; one series", FACTS),
+    "nile": ("Cobb 1978, Biometrika 65: yearly flow of the Nile at Aswan (10^8 cubic metres), 1871 to 1970; one series", FACTS),
     "iris": ("Fisher 1936, Annals of Eugenics 7, through scikit-learn", UCI),
     "wine": ("Aeberhard & Forina 1992, UCI, through scikit-learn", UCI),
     "breast_cancer": ("Wolberg et al. 1995, UCI, through scikit-learn", UCI),
@@ -54,7 +60,7 @@ def load(name: str) -> Dataset:
         from inference.suggest import unknown
 
         raise LookupError(unknown("data set", name, names()))
-    return (_embedded if name in ("faithful", "galaxies") else _from_sklearn)(name, *SOURCES[name])
+    return (_embedded if name in EMBEDDED else _from_sklearn)(name, *SOURCES[name])
 
 
 def _embedded(name: str, source: str, license: str) -> Dataset:

@@ -102,7 +102,7 @@ def averaged(truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
         gap = feature[:, 0] - feature[:, 1:].mean(1)
         error = gap.std(0, ddof=1) / np.sqrt(len(gap))
         z = np.divide(gap.mean(0), error, out=np.zeros_like(error), where=error > 0)
-        least = np.minimum(least, 2 * scipy.stats.norm.sf(np.abs(z)))
+        least = np.minimum(least, 2 * scipy.stats.t.sf(np.abs(z), len(gap) - 1))
     return np.minimum(1, 2 * least)
 
 

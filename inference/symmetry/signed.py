@@ -1,0 +1,64 @@
+"""Axes that may be numbered in any order, and may point either way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from .permutation import Permutation
+from .sign import largest_positive
+
+
+@dataclass(frozen=True)
+class SignedPermutation(Permutation):
+    """K latent axes may be numbered in any order and each may flip its sign, in all the sites at once.
+
+    told_by: the sites whose signs flip, which tell the axes apart; the others are numbered along with them. An order and signs
+    cannot be found one after the other: which axis is which is seen by inner products without regard to sign.
+
+    An element holds, for each axis of the result, the number of the axis that it was, counted from 1, negative if it flips.
+    """
+
+    leaves: ClassVar[str] = "sorted size of"
+    seen_as: ClassVar[str] = "axes that switched or flipped"
+
+    def act(self, x: Tensor, element: Tensor) -> Tensor:
+        return super().act(x, element.abs() - 1) * element.sign()[..., None].to(x)
+
+    def apply(self, draws: Mapping[str, Tensor], element: Tensor) -> dict[str, Tensor]:
+        """As for any symmetry; sites that tell no signs are only numbered anew."""
+        unsigned = {name: value for name, value in draws.items() if name not in self.told_by}
+        return {**super().apply(draws, element), **super().apply(unsigned, element.abs())}
+
+    def match(self, features: Tensor, pivot: Tensor) -> Tensor:
+        inner = (features @ pivot.mT).mT.contiguous()
+        flat = inner.reshape(-1, *inner.shape[-2:])
+        order = flat.abs().argmax(-1)
+        clash = (order.sort(-1).values != torch.arange(order.shape[-1], device=order.device)).any(-1)
+        if clash.any():
+            solved = np.stack([linear_sum_assignment(matrix, maximize=True)[1] for matrix in flat[clash].abs().cpu().numpy()])
+            order[clash] = torch.as_tensor(solved, device=order.device)
+        flipped = flat.gather(-1, order[..., None])[..., 0] < 0
+        return torch.where(flipped, -1 - order, 1 + order).reshape(inner.shape[:-1])
+
+    def orient(self, draws: Mapping[str, Tensor]) -> Tensor:
+        order = super().orient(draws)
+        name, axes = next(iter(self.telling(draws).items()))
+        mean = draws[name].double().mean((0, 1)).movedim(axes[0], 0)
+        signs = largest_positive(mean.reshape(len(mean), -1)[order[0, 0]])
+        return (order + 1) * signs.long()
+
+    def random(self, draws: Mapping[str, Tensor]) -> Tensor:
+        order = super().random(draws)
+        return (order + 1) * (2 * torch.randint(2, order.shape, device=order.device) - 1)
+
+    def invariant(self, x: Tensor) -> Tensor:
+        return x.abs().sort(2).values
+
+    def columns(self, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
+        # Without the common part taken off, as a permutation does: a sign flips it too.
+        return x.double().movedim(2 + axes[0], 2)[..., None] if len(axes) == 1 else None

@@ -1,0 +1,49 @@
+"""What every family of emissions offers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from pyro.nn import PyroModule
+from torch import Tensor
+
+
+class Emission(PyroModule):
+    """What a hidden state shows at a step, in D columns: a family, its prior, its guide, its start from the data.
+
+    - `model()` draws the family's sites and returns the distribution of a step, batch shape (K,), event shape (D,), which knows `NaN`.
+    - `guide()` draws the sites from the guide.
+    - `start(x, member)` sets the guide to about the posterior given steps (n, D) and the probabilities (n, K) of their states.
+    - `sites`: those that have the states along their first axis; the first of them numbers the states.
+    - `dims`: the names of all sites' axes. `restated`: sites that others say again in better terms.
+    """
+
+    model: Callable[[], TorchDistribution]
+    guide: Callable[[], None]
+    start: Callable[[Tensor, Tensor], None]
+    sites: tuple[str, ...]
+    dims: Mapping[str, tuple[str, ...]]
+    restated: tuple[str, ...] = ()
+
+    def labels(self, columns: list[int]) -> dict[str, list[Any]]:
+        """Labels along the axes named in `dims`, given which columns of the step these are."""
+        return {"variable": columns}
+
+    def features(self, x: Tensor) -> Tensor:
+        """(n, F) numbers by which steps (n, D) are clustered before anything is known of their states."""
+        centered = x - x.nanmean(0)
+        return (centered / centered.square().nanmean(0).sqrt().clamp(min=1e-12)).nan_to_num()
+
+    def wrong(self, x: Tensor) -> tuple[Tensor, str]:
+        """Which values (..., D) the family cannot show, and why not; what it says of `NaN` does not count."""
+        return torch.zeros_like(x, dtype=torch.bool), ""
+
+
+def moments(x: Tensor, member: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each state and column (K, D): how many steps were seen, their mean and their variance, from steps (n, D) and (n, K)."""
+    seen = ~x.isnan()
+    filled = torch.where(seen, x, 0.0)
+    counts = (member.T @ seen.to(x.dtype)).clamp(min=1e-6)
+    mean = member.T @ filled / counts
+    return counts, mean, (member.T @ filled.square() / counts - mean.square()).clamp(min=1e-12)

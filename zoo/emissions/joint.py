@@ -1,0 +1,104 @@
+"""Emissions of several families, side by side: each column its own."""
+
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+from .emission import Emission
+
+
+class JointEmission(Emission):
+    """Columns of several families, which are independent given the state.
+
+    Arguments: families: name -> the family, and which columns (of D) are its own.
+
+    Raises: ValueError where two families have a site in common.
+    """
+
+    def __init__(self, families: dict[str, tuple[Emission, list[int]]]) -> None:
+        super().__init__()
+        self.names, self.columns = list(families), [columns for _, columns in families.values()]
+        for name, (family, _) in families.items():
+            setattr(self, name, family)
+        sites = [(site, name) for name in self.names for site in getattr(self, name).dims]
+        for i, (site, name) in enumerate(sites):
+            for other, first in sites[:i]:
+                if other == site:
+                    raise ValueError(f"emissions {first!r} and {name!r} both have a site {site!r}; use one of them for all their columns")
+
+    @property
+    def families(self) -> list[Emission]:
+        return [getattr(self, name) for name in self.names]
+
+    def model(self) -> dist.TorchDistribution:
+        return SideBySide([family.model() for family in self.families], self.columns)
+
+    def guide(self) -> None:
+        for family in self.families:
+            family.guide()
+
+    def start(self, x: Tensor, member: Tensor) -> None:
+        for family, columns in zip(self.families, self.columns, strict=True):
+            family.start(x[:, columns], member)
+
+    def features(self, x: Tensor) -> Tensor:
+        return torch.cat([f.features(x[:, columns]) for f, columns in zip(self.families, self.columns, strict=True)], -1)
+
+    def wrong(self, x: Tensor) -> tuple[Tensor, str]:
+        whole, why = torch.zeros_like(x, dtype=torch.bool), ""
+        for family, columns in zip(self.families, self.columns, strict=True):
+            bad, reason = family.wrong(x[..., columns])
+            if (bad & ~x[..., columns].isnan()).any() and not why:
+                whole[..., columns], why = bad, reason
+        return whole, why
+
+    def labels(self, columns: list[int]) -> dict[str, list[Any]]:
+        own = {name: getattr(self, name).labels([columns[i] for i in at]) for name, at in zip(self.names, self.columns, strict=True)}
+        return {f"{axis}_of_{name}": labels for name, found in own.items() for axis, labels in found.items()}
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return tuple(site for family in self.families for site in family.sites)
+
+    @property
+    def restated(self) -> tuple[str, ...]:
+        return tuple(site for family in self.families for site in family.restated)
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """A family's axes are its own, except that of the states."""
+        return {
+            site: tuple(axis if axis == "state" else f"{axis}_of_{name}" for axis in axes)
+            for name in self.names
+            for site, axes in getattr(self, name).dims.items()
+        }
+
+
+class SideBySide(dist.TorchDistribution):
+    """Rows whose blocks of columns are independent. Arguments: blocks: each of event shape (d,). columns: which are its own."""
+
+    support = constraints.real_vector
+    arg_constraints: dict[str, constraints.Constraint] = {}
+
+    def __init__(self, blocks: list[dist.TorchDistribution], columns: list[list[int]]) -> None:
+        self.blocks, self.columns = blocks, columns
+        order = [i for own in columns for i in own]
+        self._back = [order.index(i) for i in range(len(order))]
+        super().__init__(blocks[0].batch_shape, torch.Size([len(self._back)]), validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "SideBySide":
+        return SideBySide([block.expand(batch_shape) for block in self.blocks], self.columns)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return sum(block.log_prob(value[..., columns]) for block, columns in zip(self.blocks, self.columns, strict=True))
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        return torch.cat([block.sample(sample_shape) for block in self.blocks], -1)[..., self._back]
+
+    def fill(self, value: Tensor) -> Tensor:
+        """`value` (*batch, D) with a draw of each missing column."""
+        filled = [block.fill(value[..., columns]) for block, columns in zip(self.blocks, self.columns, strict=True)]
+        return torch.cat(filled, -1)[..., self._back]
