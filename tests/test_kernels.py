@@ -47,7 +47,7 @@ def test_moments_are_as_known(kernel: str, target: str):
 
 
 def test_a_funnel_diverges(kernel: str):
-    posterior = mcmc(Funnel(), torch.zeros(2), kernel=kernel, chains=16, warmup=60, draws=40, device="cpu")
+    posterior = mcmc(Funnel(), torch.zeros(2), kernel=kernel, chains=16, warmup=60, draws=100, device="cpu")
     assert posterior.stats["diverging"].sum() > 0
 
 
