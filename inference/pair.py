@@ -32,9 +32,13 @@ class Pair(PyroModule):
 
     Optional, each used by one generic piece of code:
 
-    - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
+    - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi", "mean_field" or "contrastive".
+    - `undirected`: a factor among what belongs to a row ties it to its latents, and makes the density known up to a constant only.
+      The guide is then the exact law of the latents given a row without holes, and the pair has two buffers: `log_z`, which its model
+      takes off the log density of a row, and which a fit sets so that the total mass is one; and `coupling`, 1, by which model and guide
+      multiply all that ties rows to latents, so that at 0 they are independent, and in between `annealing.py` finds its way.
     - `unsuited`: method ("mcmc") -> why it does not suit the pair; it is then refused, and the pair's card says so.
-    - `recipe`: the `lr` and `particles` of `svi`, unless told otherwise.
+    - `recipe`: what `svi` takes for `lr`, `particles`, `optimiser`, `schedule` and `sweeps`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
@@ -65,6 +69,7 @@ class Pair(PyroModule):
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
     any_length: ClassVar[bool] = False
+    undirected: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

@@ -151,7 +151,7 @@ def calibrate(
     _check_method(method, guide)
     recipe = Recipe(steps, lr=lr, compile=compile)
     check_recipe(recipe, particles=particles, warmup=warmup)
-    make = maker(objective or getattr(pair, "objective", "elbo"), None, particles)
+    make = maker(objective or getattr(pair, "objective", "elbo"), particles)
     how = Method(method, draws, compile, guide, make, recipe, warmup)
     where = choose_device(device)
     pair, simulator = (deepcopy(p).to(device=where, dtype=torch.get_default_dtype()) for p in (pair, simulator or pair))

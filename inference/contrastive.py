@@ -1,0 +1,76 @@
+"""Contrastive divergence: a model that is known up to its normaliser is fitted by what it would draw in place of the data."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from .amortised import log_weight
+from .elimination import is_sample, local
+from .gibbs import completed, sweep
+from .objective import Objective
+from .program import Program, Values
+
+# Sweeps that fill the holes of the rows at hand, where there are any.
+FILLING = 5
+
+
+class ContrastiveDivergence(Objective):
+    """The mean log density of the rows of Markov chains, less that of the rows at hand; nats a row.
+
+    Chains of block Gibbs are carried from step to step (persistent contrastive divergence), so that they follow the model as it
+    moves; the gradient is that of minus the log likelihood of a row, as far as they do. The guide being exact, p(row, latents) /
+    q(latents | row) is the density of the row, whatever the latents: they are summed out, in the gradient too. Holes are filled given
+    the rest of the row by a few sweeps of their own. What the model says of its parameters (a factor outside the plate) counts
+    once for all rows.
+
+    The loss itself tells little: it is near zero while chains keep up, and of two fits the lower is not the better.
+
+    Arguments:
+        particles: how many chains. sweeps: of each, a step.
+
+    Raises:
+        ValueError: the pair does not say that it is undirected.
+
+    Sources: Hinton 2002, "Training products of experts by minimizing contrastive divergence", Neural Computation 14; Tieleman 2008,
+    "Training restricted Boltzmann machines using approximations to the likelihood gradient", ICML.
+    """
+
+    ranks = False
+
+    def __init__(self, program: Program, guide: Callable, particles: int = 100, sweeps: int = 1) -> None:
+        super().__init__(program, guide)
+        if not self.pair.undirected:
+            raise ValueError(
+                f"objective='contrastive' is for models known up to a normaliser, which {type(self.pair).__name__} does not say "
+                "its own to be (`Pair.undirected`); leave it out, or use 'elbo'"
+            )
+        self.particles, self.sweeps = particles, sweeps
+
+    def begin(self, x: Tensor) -> Values:
+        """Chains at rows chosen at random, their holes filled by chance."""
+        some = x[torch.randint(len(x), (self.particles,), device=x.device)]
+        return {"chains": completed(self.program, some, 1)}
+
+    def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
+        """See `Objective`."""
+        fixed = {name: value.detach() for name, value in parameters.items()}
+        chains, everywhere = carried["chains"], torch.ones_like(carried["chains"], dtype=torch.bool)
+        for _ in range(self.sweeps):
+            chains = functional_call(self, fixed, (sweep, self.program, chains, everywhere))
+        if self.program.missing:
+            holes = x.isnan()
+            for _ in range(FILLING):
+                x = functional_call(self, fixed, (sweep, self.program, x, holes))
+        seen, drawn = (functional_call(self, parameters, (self._log_rows, rows)) for rows in (x, chains))
+        said = functional_call(self, parameters, (self._log_shared, x))
+        return drawn.mean(dtype=torch.double) - seen.mean(dtype=torch.double) - said / self.program.size, {"chains": chains}
+
+    def _log_rows(self, x: Tensor) -> Tensor:
+        return log_weight(self.program, {}, x)[1]
+
+    def _log_shared(self, x: Tensor) -> Tensor | float:
+        """What the model says of all rows together."""
+        nodes = self.program.trace({}, x).nodes
+        return sum(site["log_prob_sum"] for site in nodes.values() if is_sample(site) and not local(site))
