@@ -46,31 +46,30 @@ class ContrastiveDivergence(Objective):
                 f"objective='contrastive' is for models known up to a normaliser, which {type(self.pair).__name__} does not say "
                 "its own to be (`Pair.undirected`); leave it out, or use 'elbo'"
             )
-        self.particles, self.sweeps = particles, sweeps
+        self._chains, self._sweeps = Program(self.pair, program.x.new_zeros((particles, *program.x.shape[1:]))), sweeps
 
     def begin(self, x: Tensor) -> Values:
         """Chains at rows chosen at random, their holes filled by chance."""
-        some = x[torch.randint(len(x), (self.particles,), device=x.device)]
+        some = x[torch.randint(len(x), (len(self._chains.x),), device=x.device)]
         return {"chains": completed(self.program, some, 1)}
 
     def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
         """See `Objective`."""
         fixed = {name: value.detach() for name, value in parameters.items()}
         chains, everywhere = carried["chains"], torch.ones_like(carried["chains"], dtype=torch.bool)
-        for _ in range(self.sweeps):
-            chains = functional_call(self, fixed, (sweep, self.program, chains, everywhere))
+        for _ in range(self._sweeps):
+            chains = functional_call(self, fixed, (sweep, self._chains, chains, everywhere))
         if self.program.missing:
             holes = x.isnan()
             for _ in range(FILLING):
                 x = functional_call(self, fixed, (sweep, self.program, x, holes))
-        seen, drawn = (functional_call(self, parameters, (self._log_rows, rows)) for rows in (x, chains))
-        said = functional_call(self, parameters, (self._log_shared, x))
+        given = ((self.program, x), (self._chains, chains))
+        seen, drawn = (functional_call(self, parameters, (log_weight, program, {}, rows))[1] for program, rows in given)
+        said = functional_call(self, parameters, (_log_shared, self.program, x))
         return drawn.mean(dtype=torch.double) - seen.mean(dtype=torch.double) - said / self.program.size, {"chains": chains}
 
-    def _log_rows(self, x: Tensor) -> Tensor:
-        return log_weight(self.program, {}, x)[1]
 
-    def _log_shared(self, x: Tensor) -> Tensor | float:
-        """What the model says of all rows together."""
-        nodes = self.program.trace({}, x).nodes
-        return sum(site["log_prob_sum"] for site in nodes.values() if is_sample(site) and not local(site))
+def _log_shared(program: Program, x: Tensor) -> Tensor | float:
+    """What the model says of all rows together."""
+    nodes = program.trace({}, x).nodes
+    return sum(site["log_prob_sum"] for site in nodes.values() if is_sample(site) and not local(site))

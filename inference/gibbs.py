@@ -1,7 +1,6 @@
 """Block Gibbs for undirected pairs: latents are drawn given their row, all at once, then the row given its latents."""
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,26 +52,17 @@ def completed(program: Program, x: Tensor, sweeps: int = SWEEPS) -> Tensor:
     The chains set out from rows and latents that are independent, and the coupling is turned on over the first half of `sweeps`: so
     they find modes that plain sweeps seldom move between.
     """
-    coupled, free = Coupled(program.pair), x.isnan()
-    if not free.any():
+    if not x.isnan().any():
         return x
-    places = torch.linspace(0, 2, sweeps + 1, dtype=x.dtype, device=x.device).clamp(max=1)[1:]
+    places = torch.linspace(0, 2, sweeps + 1, dtype=x.dtype, device=x.device).clamp(max=1)
 
-    def move(x: Tensor, free: Tensor, place: Tensor) -> Tensor:
-        return coupled.at(place, sweep, program, x, free)
+    def chains(x: Tensor) -> Tensor:
+        # At coupling 0 a sweep from anywhere is a draw.
+        free, x = x.isnan(), x.nan_to_num()
+        here = Program(program.pair, x)
+        run = traced(lambda x, free, place: Coupled(here.pair).at(place, sweep, here, x, free), x, free, places[0], missing=False)
+        for place in places:
+            x = run(x, free, place)
+        return x
 
-    x = torch.where(free, independent(program, x), x)
-    run = traced(move, x, free, places[0], missing=False)
-    for place in places:
-        x = run(x, free, place)
-    return x
-
-
-def independent(program: Program, x: Tensor) -> Tensor:
-    """Rows like `x` as they would be if nothing tied them to latents."""
-    with torch.no_grad():
-        return Coupled(program.pair).at(x.new_zeros(()), _independent, program, torch.zeros_like(x))
-
-
-def _independent(program: Program, x: Tensor) -> Tensor:
-    return rows_given(program, given_rows(program, {}, x)[0], x)
+    return torch.cat([chains(some) for some in x.split(max(1, CELLS // (8 * x[0].numel())))])

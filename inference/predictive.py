@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from .amortised import SAMPLES, log_evidence
+from .gibbs import completed
 from .graph import batched
 from .program import Program, Values
 from .run import at_least, seeded
@@ -177,6 +178,16 @@ def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
     return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
 
 
+def new_rows(program: Program, values: Values, count: int) -> Tensor:
+    """(count, ...) the observed site of a row for each of `count` values of the parameters (count, *site)."""
+    template = program.x[:1]
+    if program.pair.undirected:
+        return completed(program, template.new_full((count, *template.shape[1:]), math.nan))
+    simulate = _of_one(partial(new_row, program))
+    numbers = torch.arange(count, device=template.device)
+    return batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))((values, numbers), template)
+
+
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     at_least(1, rows=rows)
@@ -184,9 +195,7 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     program = Program(posterior.pair, template)
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
-        values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
-        simulate = _of_one(partial(new_row, program))
-        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))((values, chosen), template)
+        new = new_rows(program, {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}, rows)
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])

@@ -10,6 +10,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from .gibbs import completed
 from .graph import batched
 from .predictive import CELLS, new_row, some_rows
 from .program import Program, Values, run_eagerly
@@ -123,6 +124,9 @@ def observed_site(posterior: "Posterior") -> dict[str, Any]:
 def _rows(program: Program, values: Values, count: int) -> Tensor:
     """(count, rows, ...) data sets given parameters (count, *site), with the holes of the rows that were fitted."""
     x, data = program.x, _data(program)
+    if program.pair.undirected:
+        drawn = completed(program, x.new_full((count * len(x), *x.shape[1:]), math.nan))
+        return drawn.reshape(count, *x.shape).masked_fill_(x.isnan(), math.nan)
     new, numbers = data.new_empty(count, *data.shape), torch.arange(count, device=x.device)
 
     def rows(draw: tuple[Values, Tensor], x: Tensor) -> Tensor:
