@@ -9,11 +9,9 @@ from torch.func import functional_call
 from .amortised import log_weight
 from .elimination import is_sample, local
 from .gibbs import completed, sweep
+from .missing import known_missing
 from .objective import Objective
 from .program import Program, Values
-
-# Sweeps that fill the holes of the rows at hand, where there are any.
-FILLING = 5
 
 
 class ContrastiveDivergence(Objective):
@@ -21,8 +19,8 @@ class ContrastiveDivergence(Objective):
 
     Chains of block Gibbs are carried from step to step (persistent contrastive divergence), so that they follow the model as it
     moves; the gradient is that of minus the log likelihood of a row, as far as they do. The guide being exact, p(row, latents) /
-    q(latents | row) is the density of the row, whatever the latents: they are summed out, in the gradient too. Holes are filled given
-    the rest of the row by a few sweeps of their own. What the model says of its parameters (a factor outside the plate) counts
+    q(latents | row) is the density of the row, whatever the latents: they are summed out, in the gradient too. Holes are drawn given
+    the latents, and those given what is seen of the row. What the model says of its parameters (a factor outside the plate) counts
     once for all rows.
 
     The loss itself tells little: it is near zero while chains keep up, and of two fits the lower is not the better.
@@ -56,16 +54,15 @@ class ContrastiveDivergence(Objective):
     def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
         """See `Objective`."""
         fixed = {name: value.detach() for name, value in parameters.items()}
-        chains, everywhere = carried["chains"], torch.ones_like(carried["chains"], dtype=torch.bool)
-        for _ in range(self._sweeps):
-            chains = functional_call(self, fixed, (sweep, self._chains, chains, everywhere))
         if self.program.missing:
-            holes = x.isnan()
-            for _ in range(FILLING):
-                x = functional_call(self, fixed, (sweep, self.program, x, holes))
-        given = ((self.program, x), (self._chains, chains))
-        seen, drawn = (functional_call(self, parameters, (log_weight, program, {}, rows))[1] for program, rows in given)
-        said = functional_call(self, parameters, (_log_shared, self.program, x))
+            x = functional_call(self, fixed, (sweep, self.program, x, x.isnan()))
+        with known_missing(False):
+            chains, everywhere = carried["chains"], torch.ones_like(carried["chains"], dtype=torch.bool)
+            for _ in range(self._sweeps):
+                chains = functional_call(self, fixed, (sweep, self._chains, chains, everywhere))
+            given = ((self.program, x), (self._chains, chains))
+            seen, drawn = (functional_call(self, parameters, (log_weight, program, {}, rows))[1] for program, rows in given)
+            said = functional_call(self, parameters, (_log_shared, self.program, x))
         return drawn.mean(dtype=torch.double) - seen.mean(dtype=torch.double) - said / self.program.size, {"chains": chains}
 
 

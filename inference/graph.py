@@ -111,20 +111,23 @@ def _simplified(graph: fx.GraphModule) -> fx.GraphModule:
     for node in list(graph.graph.nodes):
         if node.op == "get_attr":
             known[node] = getattr(graph, node.target)
-        if node.op != "call_function" or _random(node):
+        if node.op not in ("call_function", "get_attr") or _random(node):
             continue
-        if all(n in known for n in node.all_input_nodes):
+        if same := node.op == "call_function" and _unchanged(node):
+            node.replace_all_uses_with(same)
+            continue
+        # A constant is told by what it is: each use of a parameter that is held has a node of its own.
+        what = (id(known[node]),) if node.op == "get_attr" else (node.target, repr(node.args), repr(node.kwargs))
+        same = seen.setdefault(what, node)
+        if same is not node:
+            node.replace_all_uses_with(same)
+            continue
+        if node.op == "call_function" and all(n in known for n in node.all_input_nodes):
             args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
             known[node] = node.target(*args, **kwargs)
             if isinstance(known[node], Tensor):
-                _replace(graph, node, known[node])
-            continue
-        if same := _unchanged(node):
-            node.replace_all_uses_with(same)
-            continue
-        same = seen.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
-        if same is not node:
-            node.replace_all_uses_with(same)
+                seen[what] = _replace(graph, node, known[node])
+                known[seen[what]] = known[node]
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
@@ -150,8 +153,11 @@ def _random(node: fx.Node) -> bool:
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
-def _replace(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
+def _replace(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> fx.Node:
+    """Put a constant in place of a node; the constant's own."""
     name = f"_known_{node.name}"
     graph.register_buffer(name, value)
     with graph.graph.inserting_before(node):
-        node.replace_all_uses_with(graph.graph.get_attr(name))
+        constant = graph.graph.get_attr(name)
+    node.replace_all_uses_with(constant)
+    return constant

@@ -12,12 +12,14 @@ from .program import Program, Values
 class Objective(torch.nn.Module):
     """A loss of the named parameters of this module: those of `pair`, and of `guide`.
 
-    A subclass writes `loss`; or `step` and `begin`, where something is carried from one step to the next, such as Markov chains.
+    A subclass writes `loss(parameters, x)`, a scalar of the rows `x`, standing for all rows of the program, at the given values of
+    `named_parameters`; or `begin` and `step`, where something is carried from one step to the next, such as Markov chains.
 
     ranks: whether of two fits the one with the lower loss is the better, so that starts and rows held out can be compared by it.
     """
 
     ranks: ClassVar[bool] = True
+    loss: Callable[[Values, Tensor], Tensor]
 
     def __init__(self, program: Program, guide: Callable) -> None:
         super().__init__()
@@ -30,10 +32,6 @@ class Objective(torch.nn.Module):
     def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
         """The loss whose gradient is followed, a scalar, and what the next step is handed."""
         return self.loss(parameters, x), carried
-
-    def loss(self, parameters: Values, x: Tensor) -> Tensor:
-        """Scalar loss of the rows `x`, standing for all rows of the program, at the given values of `named_parameters`."""
-        return self.step(parameters, x, self.begin(x))[0]
 
     def forward(self, run: Callable, *args: Any) -> Any:
         """What `run` gives while `functional_call` has this module's parameters replaced."""

@@ -132,6 +132,8 @@ def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed:
     at_least(1, samples=samples)
     at_least(0, seed=seed)
     program, _ = program_for(posterior, x)
+    if program.pair.undirected and not program.missing:
+        samples = 1  # the guide is exact: every draw has the same weight
     if not program.amortised:
         return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
 

@@ -14,12 +14,14 @@ from torch.func import grad_and_value, vmap
 import inference
 import zoo
 from inference import predictive
-from inference.amortised import log_weight
+from inference.amortised import given_rows, log_weight
 from inference.functorch import traceable
 from inference.graph import batched, traced
 from inference.missing import known_missing
-from inference.objectives import NegativeELBO, check_guide
+from inference.objective import Objective
+from inference.objectives import OBJECTIVES, check_guide
 from inference.program import Program
+from inference.svi import maker
 from inference.unconstrained import Flat
 from tests.oracles import Case
 from zoo import cards, registry
@@ -84,26 +86,28 @@ def _fitted(method: str, label: str) -> inference.Posterior:
     return _fit(method, subject, subject.pair)
 
 
-def _encoded(posterior: inference.Posterior, x: Tensor) -> tuple[Tensor, ...]:
-    """What is known of each row's latent: probabilities that add up to one, or a mean and a positive sd."""
-    law = posterior.encode(x)
-    if isinstance(law, tuple):
-        assert (law.sd > 0).all()
-        return law
-    torch.testing.assert_close(law.sum(-1), torch.ones(law.shape[:-1]))
-    return (law,)
-
-
 def _positions(program: Program, count: int) -> tuple[Flat, Tensor]:
     """Places in the unconstrained space of all continuous latents."""
-    flat = Flat({name: site for name, site in program.sites.items() if not site.discrete})
+    flat = Flat({name: site for name, site in program.sites.items() if not site.support.is_discrete})
     return flat, 0.5 * torch.randn(count, flat.size)
+
+
+def _drawn(program: Program) -> dict[str, Tensor]:
+    """A draw of the latents of rows that are neither continuous nor summed out."""
+    latents = given_rows(program, {}, program.x)[0] if program.amortised and not program.parameters else {}
+    return {name: value for name, value in latents.items() if program.sites[name].support.is_discrete}
+
+
+def _objective(program: Program) -> Objective:
+    """What the pair is fitted by: the ELBO, unless it is not fitted by a bound on the evidence."""
+    own = getattr(program.pair, "objective", "elbo")
+    return maker("elbo" if own in OBJECTIVES else own, particles=8)(program, program.pair.guide)
 
 
 def _parameters_of_the_model(program: Program) -> set[str]:
     """The parameters of the pair that the density of its model depends on."""
     flat, (position,) = _positions(program, 1)
-    density = program.log_joint(flat.constrain(position), program.x)
+    density = program.log_joint(flat.constrain(position) | _drawn(program), program.x)
     if not density.requires_grad:
         return set()
     names, parameters = zip(*program.pair.named_parameters(), strict=True)
@@ -154,7 +158,7 @@ def test_log_joint_is_the_oracles(subject):
     program = Program(pair, x)
     flat, positions = _positions(program, 5)
     for position in positions:
-        values = flat.constrain(position)
+        values = flat.constrain(position) | _drawn(program)
         truth = subject.oracle.log_joint(pair, {n: v.numpy() for n, v in values.items()}, subject.case.x)
         assert program.log_joint(values, x).item() == pytest.approx(truth, rel=1e-10)
 
@@ -162,17 +166,17 @@ def test_log_joint_is_the_oracles(subject):
 def test_traced_density_and_gradient_are_those_of_the_interpreted_one(subject):
     pair, x = subject.pair, subject.x
     program = Program(pair, x)
-    flat, positions = _positions(program, 3)
+    (flat, positions), drawn = _positions(program, 3), _drawn(program)
 
     def density(position: Tensor) -> Tensor:
         values, log_jacobian = flat.constrain_with_jacobian(position)
-        return program.log_joint(values, x) + log_jacobian
+        return program.log_joint(values | drawn, x) + log_jacobian
 
     grads, logs = traced(vmap(grad_and_value(density)), positions, missing=program.missing)(positions)
     torch.testing.assert_close(logs, torch.stack([density(p) for p in positions]), rtol=1e-9, atol=1e-9)
     step = 1e-5 * torch.eye(flat.size)
     for position, grad in zip(positions, grads, strict=True):
-        slopes = torch.stack([density(position + s) - density(position - s) for s in step]) / 2e-5
+        slopes = position.new_tensor([density(position + s) - density(position - s) for s in step]) / 2e-5
         torch.testing.assert_close(grad, slopes, rtol=1e-6, atol=1e-6)
 
 
@@ -181,15 +185,16 @@ def test_compiled_programs_are_the_traced_and_the_interpreted_ones(name, caplog)
     subject = next(s for s in _subjects() if s.name == name and s.x.isnan().any())
     pair, x = subject.pair, subject.x
     program = Program(pair, x)
-    flat, positions = _positions(program, 3)
-    objective = NegativeELBO(program, pair.guide)
+    (flat, positions), drawn = _positions(program, 3), _drawn(program)
+    objective = _objective(program)
     values = {n: p.detach().clone() for n, p in objective.named_parameters()}
 
     def density(position: Tensor) -> Tensor:
         constrained, log_jacobian = flat.constrain_with_jacobian(position)
-        return program.log_joint(constrained, x) + log_jacobian
+        return program.log_joint(constrained | drawn, x) + log_jacobian
 
-    for function, given in ((vmap(grad_and_value(density)), (positions,)), (grad_and_value(objective.loss), (values, x))):
+    step = values, x, objective.begin(x)
+    for function, given in ((vmap(grad_and_value(density)), (positions,)), (grad_and_value(objective.step, has_aux=True), step)):
         found = []
         for run in (function, *(traced(function, *given, missing=program.missing, compile=c) for c in (False, True))):
             torch.manual_seed(0)
@@ -200,11 +205,13 @@ def test_compiled_programs_are_the_traced_and_the_interpreted_ones(name, caplog)
     assert [r.message for r in caplog.records if r.name == "inference"] == []
 
 
-def test_every_parameter_of_the_guide_is_moved_by_the_elbo(subject):
+def test_every_parameter_is_moved_by_the_objective(subject):
     pair, x = subject.pair, subject.x
-    objective = NegativeELBO(Program(pair, x), pair.guide)
+    objective = _objective(Program(pair, x))
+    values = {n: p.detach() for n, p in objective.named_parameters()}
     with traceable():
-        grads, loss = grad_and_value(objective.loss)({n: p.detach() for n, p in objective.named_parameters()}, x)
+        grads, (loss, carried) = grad_and_value(objective.step, has_aux=True)(values, x, objective.begin(x))
+    assert {n: v.shape for n, v in carried.items()} == {n: v.shape for n, v in objective.begin(x).items()}
     assert loss.isfinite()
     assert grads
     assert {n: bool(g.isfinite().all() and g.abs().max() > 0) for n, g in grads.items()} == dict.fromkeys(grads, True)
@@ -214,7 +221,7 @@ def test_minibatches_are_unbiased(subject):
     pair, x = subject.pair, subject.x
     program = Program(pair, x)
     flat, (position,) = _positions(program, 1)
-    values = flat.constrain(position)
+    values = flat.constrain(position) | _drawn(program)
 
     def of(rows: Tensor) -> dict[str, Tensor]:
         return {name: value[rows] if program.sites[name].local else value for name, value in values.items()}
@@ -227,7 +234,7 @@ def test_declared_symmetries_change_nothing(subject):
     pair, x = subject.pair, subject.x
     program = Program(pair, x)
     flat, (position,) = _positions(program, 1)
-    values = flat.constrain(position)
+    values = flat.constrain(position) | _drawn(program)
     before = program.log_joint(values, x)
     draws = {n: v.expand(1, 20, *v.shape) for n, v in values.items()}
     for symmetry in pair.symmetries:
@@ -238,14 +245,14 @@ def test_declared_symmetries_change_nothing(subject):
             torch.testing.assert_close(program.log_joint({n: v[0, i] for n, v in moved.items()}, x), before, rtol=1e-10, atol=1e-10)
 
 
-def test_elbo_is_below_the_evidence(subject):
+def test_the_bound_is_below_the_evidence(subject):
     posterior = _fitted("svi", str(subject))
     evidence = subject.oracle.log_evidence(posterior.pair, subject.case.x)
     elbo = _elbo(posterior)
     error = elbo.std().item() / elbo.numel() ** 0.5
     assert elbo.isfinite().all()
     if evidence is not None:
-        assert evidence - 6 < elbo.mean().item() < evidence + 4 * error
+        assert evidence - 6 < elbo.mean().item() < evidence + 4 * error + 1e-9
 
 
 def test_a_posterior_answers_in_the_right_shapes(fit):

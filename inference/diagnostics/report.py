@@ -12,6 +12,7 @@ from .chains import chains
 from .findings import Finding
 from .guide import point, variational
 from .loo import left_out
+from .normaliser import normaliser
 from .pictures import SHOWN, worst
 from .predictive_checks import reproduced
 from .table import summarise
@@ -83,7 +84,7 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
     posterior.refuse_foreign()
     table = summarise(posterior)
     look = {"map": point, "svi": variational}.get(posterior.how.get("method"), chains)
-    findings = [found for finder in (look, left_out, reproduced) for found in finder(posterior, table)]
+    findings = [found for finder in (look, normaliser, left_out, reproduced) for found in finder(posterior, table)]
     if against is not None:
         findings += agree(posterior, against, diagnose(against).ok)
     return Report(posterior, table, findings)
