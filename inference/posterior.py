@@ -115,9 +115,12 @@ class Posterior:
         """
         return predictive.score(self, x, samples, seed)
 
-    def generate(self, rows: int, *, seed: int = 0) -> Any:
-        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...)."""
-        return predictive.generate(self, rows, seed)
+    def generate(self, rows: int = 1, *, given: Any = None, seed: int = 0) -> Any:
+        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).
+
+        given: rows with holes, in place of how many: each is drawn given what is seen of it. `impute` has the mean of such draws.
+        """
+        return predictive.generate(self, rows, seed) if given is None else latent.complete(self, given, seed)
 
     def encode(self, x: Any) -> Any:
         """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
