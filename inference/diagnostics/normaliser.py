@@ -28,7 +28,7 @@ def normaliser(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
         yield Finding("normaliser", "warning", "not known, so that densities are off by a constant.", "Call posterior.normalised().")
     else:
         yield _known(known)
-    if posterior.table is not None:
+    if posterior.table is not None and len(posterior.table) > 1:
         yield _gap(posterior)
 
 
