@@ -34,7 +34,7 @@ class Info(NamedTuple):
 
 
 class Kernel:
-    """No-U-Turn transitions of all chains. keys (chain,): what their random numbers are made of. memory: it needs none."""
+    """No-U-Turn transitions of all chains. keys (chain,): what their random numbers are made of. memory: how many leaves there were."""
 
     target_acceptance = 0.8
 
@@ -44,11 +44,12 @@ class Kernel:
             from .nuts_loops import Trees
         else:
             from .nuts_tensors import Trees
-        self._trees, self.memory = Trees(target, trace, keys), {}
+        self._trees, self.memory = Trees(target, trace, keys), {"leaves": 0}
 
     def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Info]:
         """The state after transitions `first` to `first + count`, their positions (transition, chain, dim), and how they went."""
-        state, positions, numbers = self._trees.advance(state, first, count, step_size, space)
+        state, positions, numbers, leaves = self._trees.advance(state, first, count, step_size, space, self.memory["leaves"])
+        self.memory["leaves"] += leaves
         return state, positions, Info(*numbers.unbind(-1))
 
     def learn(self) -> None:

@@ -82,20 +82,24 @@ class Trees:
         self._target, self._trace, self._keys = target, trace, keys
         self._graph: Graph | None = None
 
-    def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Tensor]:
+    def advance(
+        self, state: State, first: int, count: int, step_size: Number, space: Space, before: int
+    ) -> tuple[State, Tensor, Tensor, int]:
         """As `nuts_tensors.Trees.advance`."""
         chains, dim = state.position.shape
         if self._graph is None:
             self._graph = self._trace(self._target, state.position, space)
         trees, run = _planted(state), self._run(state.position, first, count, step_size)
         begin(trees, run)
-        at, more = torch.from_numpy(trees.at), True
+        at, leaves, more = torch.from_numpy(trees.at), 0, True
+        self._graph.expect(before, [at, *space])
         while more:
+            leaves += 1
             gradient, density = self._graph.flat([at, *space])
             more = grow(trees, gradient.numpy(), density.numpy(), run)
         drawn, density = torch.from_numpy(trees.drawn[:, TREE]), torch.from_numpy(trees.density[:, TREE])
         state = State(drawn[:, POSITION].clone(), density.clone(), drawn[:, GRADIENT].clone())
-        return state, torch.from_numpy(run.position), torch.from_numpy(run.numbers)
+        return state, torch.from_numpy(run.position), torch.from_numpy(run.numbers), leaves
 
     def _run(self, like: Tensor, first: int, count: int, step_size: Number) -> "Run":
         momentum, forward = like.new_empty((count, *like.shape)), torch.empty((count, len(like)), dtype=torch.bool)
@@ -112,7 +116,9 @@ def _planted(state: State) -> Growing:
     """Trees to be begun where the chains are."""
     (chains, dim), like = state.position.shape, state.position.numpy().dtype
     drawn, density = np.zeros((chains, 2, 2, dim), like), np.zeros((chains, 2))
-    drawn[:, TREE, POSITION], drawn[:, TREE, GRADIENT], density[:, TREE] = (t.numpy() for t in (state.position, state.grad, state.log_density))
+    drawn[:, TREE, POSITION], drawn[:, TREE, GRADIENT], density[:, TREE] = (
+        t.numpy() for t in (state.position, state.grad, state.log_density)
+    )
     at, momentum, edges = (np.zeros((chains, *shape, dim), like) for shape in ((), (), (2, 3)))
     momenta, ends, sums = (np.zeros((chains, levels, dim), like) for levels in (2, MAX_DEPTH, MAX_DEPTH))
     energy, acceptance = np.zeros((2, chains))

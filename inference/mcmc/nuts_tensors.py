@@ -73,8 +73,13 @@ class Trees:
         self._trace, self._keys = trace, keys
         self._graph: Graph | None = None
 
-    def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Tensor]:
-        """The state after transitions `first` to `first + count`, their positions (transition, chain, dim) and numbers (.., 6)."""
+    def advance(
+        self, state: State, first: int, count: int, step_size: Number, space: Space, before: int
+    ) -> tuple[State, Tensor, Tensor, int]:
+        """Transitions `first` to `first + count`: the state after them, their positions (transition, chain, dim), numbers (.., 6), leaves.
+
+        before: how many leaves there were earlier in the run.
+        """
         like = state.position
         chains, dim = like.shape
         span = torch.tensor([first, first + count], device=like.device)
@@ -87,13 +92,15 @@ class Trees:
         numbers = state.log_density.new_empty((count + 1, chains, len(Info._fields)))
         chain = torch.arange(chains, device=like.device)
         (leaves, shape), (fixed, _) = tree_flatten((tree, state)), tree_flatten(given)
-        more = True
+        grown, more = 0, True
+        self._graph.expect(before, [*leaves, *fixed])
         while more:
+            grown += 1
             *leaves, at, position, row, more = self._graph.flat([*leaves, *fixed])
             positions.index_put_((at, chain), position)
             numbers.index_put_((at, chain), row)
         _, state = tree_unflatten(leaves, shape)
-        return state, positions[:-1], numbers[:-1]
+        return state, positions[:-1], numbers[:-1], grown
 
 
 def _leaf(
