@@ -58,7 +58,8 @@ def test_draws_of_which_many_are_one_are_not_trusted():
     posterior.stats["lp"][0, :1000] += 9.0
     found = named(posterior, "k-hat")
     assert khat(posterior) == math.inf
-    assert (found.severity, found.evidence[:4]) == ("failure", "inf ")
+    assert found.severity == "failure"
+    assert found.evidence.startswith("infinite, since many draws share the largest importance")
 
 
 def test_a_guide_too_wide_is_seen_by_the_gap_and_not_by_k_hat():
@@ -195,7 +196,7 @@ def test_resampled_draws_are_a_posterior_like_another(tmp_path):
 
 
 def test_draws_that_cannot_be_reweighed_are_refused():
-    with pytest.raises(ValueError, match=r"k-hat is 0\.\d\d \(at most 0\.70\).*mcmc"):
+    with pytest.raises(ValueError, match=r"k-hat 0\.\d\d \(at most 0\.70\).*mcmc"):
         planted(0.1, seed=4).resampled()
     with pytest.raises(ValueError, match="not known"):
         by_chains(PAIR, rows()).resampled()
@@ -203,7 +204,7 @@ def test_draws_that_cannot_be_reweighed_are_refused():
         planted(1.0).resampled(0)
     broken = planted(1.0)
     broken.stats["lp"][0, 3] = math.nan
-    with pytest.raises(ValueError, match="k-hat is nan"):
+    with pytest.raises(ValueError, match="k-hat unknown, since the importance of some draws is not finite"):
         broken.resampled()
 
 

@@ -13,7 +13,7 @@ from torch.distributions import constraints
 from torch.func import grad_and_value
 
 import inference
-from inference import as_table, predictive, refill
+from inference import as_table, memory, predictive, refill
 from inference.diagnostics.codes import by_row, used
 from inference.functorch import traceable
 from inference.graph import batched
@@ -38,7 +38,7 @@ def test_an_exact_guide_needs_one_draw_whatever_fits_into_memory(monkeypatch):
     x, posterior = rows(), posterior_of(Linear(), rows())
     truth = exact().log_prob(x)
     torch.testing.assert_close(posterior.score(x, samples=1), truth, rtol=1e-10, atol=0)
-    monkeypatch.setattr(predictive, "CELLS", 8 * 4 * 5 * 3)
+    monkeypatch.setattr(memory, "CELLS", 8 * 4 * 5 * 3)
     assert [len(part.x) for part in predictive.row_chunks(Program(posterior.pair, x), 5)] == [3, 3, 3, 3]
     torch.testing.assert_close(posterior.log_likelihood(x, samples=5)[0, 0], truth, rtol=1e-10, atol=0)
 

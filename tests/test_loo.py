@@ -120,7 +120,7 @@ def test_a_chain_that_stands_still_is_no_crash():
     found = posterior.loo()
     assert found.warning
     assert np.isfinite(found.elpd_i).all()
-    assert diagnose(posterior).verdict.startswith("Do not believe it yet: R-hat")
+    assert diagnose(posterior).verdict.startswith("Do not believe it yet: stuck, R-hat")
 
 
 def test_many_rows_are_not_looked_at_unasked(monkeypatch):

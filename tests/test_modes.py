@@ -12,7 +12,7 @@ from torch import Tensor
 
 import inference
 from inference import Pair, Permutation, Posterior, Rotation, as_table, diagnose
-from inference.diagnostics.modes import Modes, modes
+from inference.diagnostics.modes import Modes, modes, stuck_chains
 from inference.diagnostics.table import summarise
 
 from .test_report import finding
@@ -93,7 +93,7 @@ def settled(pair: Pair, at: float = 5.0, where: tuple[int, ...] = (0, 1, 0, 0), 
 
 
 def found(posterior: Posterior) -> Modes:
-    return modes(posterior, summarise(posterior))
+    return modes(posterior, summarise(posterior), [])
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,8 @@ def test_label_switching_alone_is_no_mode():
         (lambda p: dataclasses.replace(p, table=None), "rows were not kept"),
         (lambda p: dataclasses.replace(p, draws={"loc": p.draws["loc"][:, :12]}), "3 parameters need more draws"),
         (lambda p: dataclasses.replace(p, draws={"loc": p.draws["loc"][..., :1].expand(-1, -1, 3)}), "do not vary in every parameter"),
-        (lambda p: dataclasses.replace(p, draws={"loc": p.draws["loc"][:, :1].expand(-1, 1000, 3)}), "do not vary in every parameter"),
     ],
-    ids=["no rows", "few draws", "one direction", "still"],
+    ids=["no rows", "few draws", "one direction"],
 )
 def test_weights_that_cannot_be_known_say_why(spoil, reason):
     posterior = spoil(settled(TwoSided(3)))
@@ -204,6 +203,54 @@ def test_a_finding_says_which_chains_sit_where_and_what_that_weighs():
     assert "chains 0, 2, 3 (weight 0.81) and chain 1 (weight 0.19)." in said.evidence
     assert "posterior.keep" in said.advice
     assert "modes told next" in finding(report, "R-hat").advice
+
+
+def test_weights_come_with_their_draws_and_their_error():
+    posterior = settled(TwoSided(3))
+    said, modes = finding(diagnose(posterior), "modes").evidence, found(posterior)
+    assert modes.draws == [1500, 500]
+    assert f"from 500 draws of each; their logarithms are known to {max(modes.errors):.2g}." in said
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-3], ids=["still", "hardly moving"])
+def test_a_chain_that_is_stuck_is_no_mode(spread):
+    posterior = settled(TwoSided(3), where=(0, 0, 0, 0))
+    loc = posterior.draws["loc"]
+    loc[2] = 9.0 + spread * (loc[2] - loc[2].mean(0))
+    report = diagnose(posterior)
+    assert "modes" not in [f.name for f in report.findings]
+    said = finding(report, "stuck")
+    assert said.severity == "failure"
+    assert said.evidence.startswith("chain 2 stands still")
+    assert "posterior.keep([0, 1, 3])" in said.advice
+    assert diagnose(posterior.keep([0, 1, 3])).ok
+
+
+def test_a_stuck_chain_is_found_where_r_hat_does_not_see_it():
+    posterior = settled(TwoSided(1), where=(0,) * 100, draws=50)
+    posterior.draws["loc"][7] = posterior.draws["loc"].mean()
+    report = diagnose(posterior)
+    assert report.table["rhat"].max() < 1.05
+    assert finding(report, "stuck").evidence.startswith("chain 7 ")
+
+
+def test_modes_beside_a_stuck_chain_are_told_as_modes():
+    posterior = settled(TwoSided(3), where=(0, 1, 0, 0, 1))
+    posterior.draws["loc"][2] = 0.5
+    report = diagnose(posterior)
+    assert finding(report, "stuck").evidence.startswith("chain 2 ")
+    assert "chains 0, 3 (weight 0.8" in finding(report, "modes").evidence
+    assert "2 modes" in finding(report, "modes").evidence
+
+
+def test_a_narrow_mode_is_not_called_stuck_and_two_stuck_of_four_are():
+    assert stuck_chains(settled(TwoSided(3))) == []
+    posterior = settled(TwoSided(1), where=(0, 0, 0, 0))
+    posterior.draws["loc"][:2] = torch.tensor([1.0, 2.0])[:, None, None]
+    assert stuck_chains(posterior) == [0, 1]
+    posterior.draws["loc"][2:] = torch.tensor([3.0, 4.0])[:, None, None]
+    assert stuck_chains(posterior) == [0, 1, 2, 3]
+    assert "every chain" in finding(diagnose(posterior), "stuck").evidence
 
 
 def test_a_mode_of_no_weight_can_be_dropped():

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import inference
 import zoo
-from inference import Finding, Pair, Posterior, as_table, diagnose, predictive, replicate
+from inference import Finding, Pair, Posterior, as_table, diagnose, memory, predictive, replicate
 from inference.diagnostics.quantities import BY_COLUMN, quantile
 from tests.conjugate import Location, by_chains, by_guide, location, rows
 from tests.test_elimination import Topics
@@ -111,30 +111,30 @@ def test_the_data_sets_are_draws_of_the_posterior_predictive_distribution():
 
 def test_p_is_how_often_a_data_set_lies_as_far_out():
     posterior = by_chains(PAIR, rows())
-    checks = posterior.check(lambda x: x.amax(), draws=99)
+    checks = posterior.check(lambda x: x.amax(), draws=100)
     drawn, seen = checks.replicated[:, 0], float(rows().max())
-    assert checks.replicated.shape == (99, 1)
+    assert checks.replicated.shape == (100, 1)
     assert list(checks.table.index) == ["<lambda>"]
-    assert checks.table["p"].iloc[0] == pytest.approx(min(1, 2 * (min((drawn >= seen).sum(), (drawn <= seen).sum()) + 1) / 100))
-    assert torch.equal(torch.as_tensor(posterior.check(lambda x: x.amax(), draws=99).replicated), torch.as_tensor(checks.replicated))
-    assert not np.array_equal(posterior.check(lambda x: x.amax(), draws=99, seed=1).replicated, checks.replicated)
+    assert checks.table["p"].iloc[0] == pytest.approx(min(1, 2 * (min((drawn >= seen).sum(), (drawn <= seen).sum()) + 1) / 101))
+    assert torch.equal(torch.as_tensor(posterior.check(lambda x: x.amax(), draws=100).replicated), torch.as_tensor(checks.replicated))
+    assert not np.array_equal(posterior.check(lambda x: x.amax(), draws=100, seed=1).replicated, checks.replicated)
 
 
 def test_the_holes_of_the_data_are_put_into_the_data_sets():
     posterior = one_normal(rows_with_holes)
-    checks = posterior.check({"holes": lambda x: x.isnan().sum(0).to(x.dtype)}, draws=20)
+    checks = posterior.check({"holes": lambda x: x.isnan().sum(0).to(x.dtype)}, draws=100)
     assert list(checks.table.index) == ["holes[0]", "holes[1]"]
     assert (checks.replicated == [0, 67]).all()
-    assert np.isfinite(posterior.check(draws=50).table).all(axis=None)
+    assert np.isfinite(posterior.check(draws=100).table).all(axis=None)
 
 
 def test_data_sets_are_taken_some_at_a_time(monkeypatch):
     posterior, seen = by_chains(PAIR, rows()), []
     run = replicate._rows
     monkeypatch.setattr(replicate, "_rows", lambda program, values, count: seen.append(count) or run(program, values, count))
-    monkeypatch.setattr(replicate, "CELLS", 8 * 30 * 7)
-    assert posterior.check(draws=20).replicated.shape == (20, 7)
-    assert seen == [7, 7, 6]
+    monkeypatch.setattr(memory, "CELLS", 8 * 30 * 7)
+    assert posterior.check(draws=100).replicated.shape == (100, 7)
+    assert seen == [7] * 14 + [2]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])
@@ -151,7 +151,7 @@ class Suggesting(Location):
 
 
 def test_what_a_pair_suggests_is_looked_at():
-    table = by_chains(Suggesting(), rows()).check(draws=50).table
+    table = by_chains(Suggesting(), rows()).check(draws=100).table
     assert list(table.index) == [*BY_COLUMN, "neighbours"]
 
 
@@ -200,15 +200,53 @@ def test_many_columns_are_taken_together():
     x = torch.randn(50, 25)
     pair = zoo.create("gmm", x, components=1, covariance="spherical")
     posterior = inference.svi(pair, x, steps=1, draws=100, progress=False, compile=False, device="cpu")
-    assert list(posterior.check(draws=20).table.index) == list(BY_COLUMN)
+    assert list(posterior.check(draws=100).table.index) == list(BY_COLUMN)
 
 
 def test_what_cannot_be_checked_is_refused():
     posterior = by_chains(PAIR, rows())
     with pytest.raises(ValueError, match="kept no rows"):
         dataclasses.replace(posterior, table=None).check()
-    with pytest.raises(ValueError, match="draws=1"):
-        posterior.check(draws=1)
+    with pytest.raises(ValueError, match="draws=99: of fewer than 100 data sets none can show"):
+        posterior.check(draws=99)
+    with pytest.raises(TypeError, match="a function of a data set"):
+        posterior.check(["mean"])
+
+
+def test_the_fewest_data_sets_allowed_can_find_a_misfit():
+    assert not one_normal(two_clumps).check(draws=100).unlikely.empty
+
+
+def branching(x: Tensor) -> Tensor:
+    return x.amax() if x.mean() > 0 else x.amin()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "said"),
+    [
+        (branching, "takes values out of tensors"),
+        (lambda x: float(x.mean()), "takes values out of tensors"),
+        (lambda x: x.nosuch(), "no attribute 'nosuch'"),
+        (lambda x: x[:, 3].mean(), "index 3 is out of bounds"),
+        (lambda x: "far", "str"),
+    ],
+    ids=["a branch", "a float", "an attribute", "a column", "no number"],
+)
+def test_a_quantity_that_cannot_be_computed_is_named(quantity, said):
+    with pytest.raises(ValueError, match=f"the quantity 'odd' cannot be computed of a data set.*{said}"):
+        by_chains(PAIR, rows()).check({"odd": quantity, "mean": lambda x: x.mean()})
+
+
+class Odd(Location):
+    """Numbers of which the pair suggests what it cannot compute."""
+
+    quantities = {"odd": branching}
+
+
+def test_a_report_tells_of_quantities_that_a_pair_cannot_compute():
+    found = finding(by_chains(Odd(), rows()))
+    assert found.severity == "note"
+    assert "'odd' cannot be computed" in found.evidence
 
 
 def test_a_picture_of_the_least_likely():
@@ -223,8 +261,8 @@ def test_a_picture_of_the_least_likely():
 
 
 def test_a_picture_of_few_leaves_the_rest_empty():
-    figure = by_chains(PAIR, rows()).check(draws=50).picture()
-    assert [axes.axison for axes in figure.axes] == [True] * 7 + [False]
+    figure = by_chains(PAIR, rows()).check(draws=100).picture()
+    assert [axes.axison for axes in figure.axes] == [True] * 7
 
 
 def test_a_quantity_that_is_no_number_is_not_judged():
@@ -232,6 +270,12 @@ def test_a_quantity_that_is_no_number_is_not_judged():
     assert checks.table.loc["log", ["mean", "sd", "p", "p_all"]].isna().all()
     assert checks.table.loc["mean"].notna().all()
     assert checks.unlikely.empty
+    assert checks.unjudged == ["log"]
+    assert "not judged, since not finite: log" in str(checks)
+    assert len(checks.picture().axes) == 2
+    logs = type("Logs", (Location,), {"quantities": {"log": lambda x: x.log().sum()}})
+    said = next(f for f in diagnose(by_chains(logs(), rows())).findings if f.name == "quantities")
+    assert said.evidence.startswith("log: not finite")
 
 
 def conflicting() -> Posterior:
