@@ -19,7 +19,6 @@ from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
-from .program import Program
 from .table import Table
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Posterior:
     def refuse_foreign(self) -> None:
         """Refuse draws that are not of the sites of the pair, or of other shapes, with a ValueError that names the site."""
         if self.table is not None:
-            predictive.refuse_foreign(self, Program(self.pair, predictive.some_rows(self)[:1]))
+            predictive.program_of(self, predictive.some_rows(self)[:1])
 
     def log_likelihood(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
         """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out.

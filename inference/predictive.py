@@ -30,7 +30,6 @@ LOGS = 10_000_000
 
 def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values, each: int = 1) -> Any:
     """`function(values, x)` for every draw (first axis), batched as far as memory allows. each: how often it goes through `x`."""
-    refuse_foreign(posterior, program)
     return batched(_of_one(function), program.missing, max(1, _at_once(program) // each))(_flat(posterior, program, draws), program.x)
 
 
@@ -102,7 +101,14 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     shape = row_shape(posterior)
     if shape is not None and list(table.x.shape[1 + any_length :]) != shape[any_length:]:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
-    return Program(posterior.pair, table.x.to(posterior.like)), table
+    return program_of(posterior, table.x.to(posterior.like)), table
+
+
+def program_of(posterior: "Posterior", x: Tensor) -> Program:
+    """The posterior's model on rows `x` of its dtype. Raises ValueError where the draws are not of its sites."""
+    program = Program(posterior.pair, x)
+    refuse_foreign(posterior, program)
+    return program
 
 
 def some_rows(posterior: "Posterior") -> Tensor:
@@ -152,7 +158,7 @@ def log_likelihood_by_rows(posterior: "Posterior", table: Table, samples: int = 
 
 def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
     """(chain, draw) log density of each site that the rows share, at each draw: what the model says before it sees a row."""
-    program = Program(posterior.pair, some_rows(posterior)[:1])
+    program = program_of(posterior, some_rows(posterior)[:1])
     if not program.parameters:
         return {}
 
@@ -181,7 +187,7 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     at_least(1, rows=rows)
     template = blank_row(posterior)
-    program = Program(posterior.pair, template)
+    program = program_of(posterior, template)
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}

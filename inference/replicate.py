@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from .graph import batched
 from .lacking import Lacking, explained
 from .memory import at_once
-from .predictive import new_row, some_rows
+from .predictive import new_row, program_of, some_rows
 from .program import Program, Values, run_eagerly, run_unobserved
 from .run import at_least, seeded
 
@@ -41,7 +41,7 @@ def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -
     x = refuse_no_whole_rows(posterior)
     draws = max(1, LIMIT // (chains * x.numel())) if draws is None else draws
     chosen = torch.linspace(0, available - 1, min(draws, available), device=x.device).round().long()
-    program = Program(posterior.pair, x)
+    program = program_of(posterior, x)
     values = {name: posterior.draws[name][:, chosen].flatten(0, 1) for name in program.parameters}
     with seeded(seed, x.device):
         return Replicates(_rows(program, values, chains * len(chosen)).unflatten(0, (chains, len(chosen))), chosen)
@@ -57,7 +57,7 @@ def of_data_sets(posterior: "Posterior", function: Callable[[Tensor], Any], draw
     Raises ValueError where no rows were kept, TypeError for a model with several observed sites.
     """
     x = _kept(posterior)
-    program, total = Program(posterior.pair, x), math.prod(posterior.shape)
+    program, total = program_of(posterior, x), math.prod(posterior.shape)
     found = []
     with seeded(seed, x.device), torch.no_grad():
         chosen = torch.randperm(total, device=x.device)[torch.arange(draws, device=x.device) % total]

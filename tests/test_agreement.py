@@ -3,17 +3,21 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
 import inference
-from inference import Posterior, agreement, diagnose
+from inference import Posterior, Rotation, Sign, agreement, diagnose
+from inference.diagnostics.agreement import agree
 from inference.diagnostics.khat import bound
 from tests.conjugate import by_chains, by_guide, location, rows
 from tests.planted import PAIR, named, planted
+from tests.posteriors import chains, with_draws
 from tests.targets import Bimodal
+from tests.test_chains import loadings
 
 
 def one_mode(x: Tensor, draws: int) -> Posterior:
@@ -103,3 +107,33 @@ def test_what_cannot_be_held_against_each_other():
         agreement(planted(1.0), dataclasses.replace(by_chains(PAIR, rows()), draws={"rate": torch.ones(4, 100)}))
     with pytest.raises(ValueError, match="kept no rows"):
         agreement(planted(1.0), dataclasses.replace(by_chains(PAIR, rows()), table=None))
+
+
+def coinciding(seed: int, offset: float) -> Posterior:
+    """Chains of a mixture whose components have the same mean in the first column, by which they are numbered, but for `offset`."""
+    posterior = chains(draws=200, seed=seed)
+    locs = posterior.draws["locs"].clone()
+    locs[..., 1, 0] += locs[..., 0, 0].mean() - locs[..., 1, 0].mean() + offset
+    return with_draws(posterior, "locs", locs)
+
+
+def test_components_that_coincide_in_the_first_entry_are_held_against_their_own():
+    one, other = coinciding(0, 1e-3), coinciding(1, -1e-3)
+    assert np.sign(one.mean("locs")[:, 1] - other.mean("locs")[:, 1]).tolist() == [-1, 1]
+    table = agreement(one, other)
+    assert table["apart"].abs().max() < 0.3
+    assert list(agree(one, other, True))[0].severity == "good"
+    moved = other.draws["locs"] + torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    assert list(agree(one, with_draws(other, "locs", moved), True))[0].severity == "failure"
+
+
+@pytest.mark.parametrize("symmetry", [Sign({"loadings": 1}), Rotation({"loadings": 1})], ids=["signs", "rotation"])
+def test_signs_and_rotations_that_nearly_tie_are_undone_alike(symmetry):
+    one, other = loadings(symmetry), loadings(symmetry)
+    one, other = (dataclasses.replace(p, table=fit.table) for p, fit in ((one, chains()), (other, chains())))
+    if isinstance(symmetry, Sign):
+        # The second factor has two largest loadings of opposite signs: which is the larger is chance.
+        for posterior in (one, other):
+            posterior.draws["loadings"][..., 2, 1] = -posterior.draws["loadings"][..., 1, 1].flip(1)
+    turned = other.draws["loadings"] @ torch.linalg.qr(torch.randn(2, 2))[0] if isinstance(symmetry, Rotation) else other.draws["loadings"]
+    assert agreement(one, with_draws(other, "loadings", turned))["apart"].abs().max() < 0.3

@@ -10,6 +10,7 @@ import torch
 import inference
 from inference import diagnose
 from inference.diagnostics.reweigh import systematic
+from inference.diagnostics.table import summarise
 from tests.conjugate import Location, by_chains, location, rows
 from tests.planted import PAIR, named, planted
 
@@ -65,3 +66,18 @@ def test_systematic_draws_take_each_as_often_as_its_weight_says():
     assert len(set(systematic(np.full(100, 0.01), 100, 1))) == 100
     few = np.stack([np.bincount(systematic(weights, 5, seed), minlength=50) for seed in range(2000)]).mean(0)
     assert np.abs(few - 5 * weights).max() < 5 * (5 * weights.max() / 2000) ** 0.5
+
+
+def test_the_error_of_reweighed_means_is_that_of_what_the_draws_are_worth():
+    found = [planted(2.0, 1000, seed).resampled(seed=seed) for seed in range(40)]
+    errors = [diagnose(posterior).table["mcse_mean"]["loc"] for posterior in found[:3]]
+    worth = found[0].how["resampled"]["effective"]
+    assert worth < 900
+    assert errors[0] == pytest.approx(float(found[0].draws["loc"].std()) / worth**0.5)
+    means = np.array([posterior.mean("loc") for posterior in found])
+    assert means.std(ddof=1) == pytest.approx(np.mean(errors), rel=0.4)
+
+
+def test_few_draws_taken_of_many_are_worth_no_more_than_they_are():
+    again = planted(0.9).resampled(100)
+    assert summarise(again)["mcse_mean"]["loc"] == pytest.approx(float(again.draws["loc"].std()) / 10)

@@ -60,6 +60,13 @@ def test_sensitivity_is_arvizs(make):
         np.testing.assert_allclose(mine, np.asarray(theirs[site]).flatten(), rtol=1e-6)
 
 
+def test_arvizs_summary_reads_a_mixture():
+    posterior = one_normal(normal_rows)
+    table, found = arviz_stats.psense_summary(posterior.to_arviz(), var_names="locs", round_to=12), posterior.sensitivity()
+    mine = found.loc[[name for name in found.index if name.startswith("locs")]]
+    np.testing.assert_allclose(table[["prior", "likelihood"]].astype(float), mine[["prior", "likelihood"]], rtol=1e-6)
+
+
 def test_prior_and_rows_make_the_joint_density():
     posterior = one_normal(normal_rows)
     prior = predictive.log_prior(posterior)

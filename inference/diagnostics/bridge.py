@@ -43,7 +43,7 @@ def log_masses(posterior: "Posterior", found: list[list[int]]) -> list[Mass] | s
         return "the rows were not kept"
     if any(isinstance(symmetry, Rotation) for symmetry in posterior.pair.symmetries):
         return "draws whose rotation is undone have no volume"
-    program = Program(posterior.pair, posterior.table.x.to(next(iter(posterior.draws.values()))))
+    program = Program(posterior.pair, posterior.table.x.to(posterior.like))
     missing = [name for name in program.parameters if name not in posterior.draws]
     if missing:
         return f"there are no draws of {missing[0]}"

@@ -16,8 +16,9 @@ LEAST = 100
 
 
 def refuse_draws(posterior: "Posterior", use: str) -> None:
-    """Refuse fewer than a hundred draws, none at all, and such as are not finite, for what weighs them. Raises ValueError that names
-    the `use`."""
+    """Refuse fewer than a hundred draws, none at all, those of another pair, and such as are not finite, for what weighs them.
+    Raises ValueError that names the `use`."""
+    posterior.refuse_foreign()
     if not posterior.draws:
         raise ValueError(
             f"{posterior.name}: its rows share no latent, and what they share was learnt as a point, so that there are no draws to {use} "
