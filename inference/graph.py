@@ -80,7 +80,7 @@ def _graph(flat: Callable, leaves: list[Tensor], missing: bool) -> fx.GraphModul
     with traceable(), known_missing(missing):
         try:
             graph = make_fx(functionalize(flat))(*leaves)
-        except (RuntimeError, NotImplementedError, TypeError) as error:
+        except (RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             log.warning("runs interpreted, slower, because it could not be traced: %s", reason)
             return None
