@@ -4,16 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pyro import poutine
 from torch import Tensor
 from torch.func import functional_call
 
 from .amortised import given_rows
 from .graph import traced
+from .memory import at_once
 from .pair import Pair
-from .program import Program, Values
+from .program import Program, Values, run_unobserved
 
-CELLS = 20_000_000
 # Sweeps on the way from independent rows to the model, and there.
 SWEEPS = 200
 
@@ -36,8 +35,7 @@ class Coupled(torch.nn.Module):
 
 def rows_given(program: Program, latents: Values, x: Tensor) -> Tensor:
     """Rows like `x` drawn given their latents."""
-    model = poutine.condition(poutine.uncondition(program.pair.model), data=latents)
-    return poutine.trace(model).get_trace(x, program.size).nodes[program.observed[0]]["value"].reshape(x.shape)
+    return run_unobserved(program.pair.model, latents, x).nodes[program.observed[0]]["value"].reshape(x.shape)
 
 
 def sweep(program: Program, x: Tensor, free: Tensor) -> Tensor:
@@ -65,4 +63,4 @@ def completed(program: Program, x: Tensor, sweeps: int = SWEEPS) -> Tensor:
             x = run(x, free, place)
         return x
 
-    return torch.cat([chains(some) for some in x.split(max(1, CELLS // (8 * x[0].numel())))])
+    return torch.cat([chains(some) for some in x.split(at_once(8 * x[0].numel()))])

@@ -12,8 +12,10 @@ from torch.func import vmap
 from .amortised import given_rows, moments
 from .gibbs import completed
 from .graph import batched
-from .predictive import CELLS, averaged, over_draws, program_for, row_chunks
+from .memory import at_once
+from .predictive import averaged, over_draws, program_for, row_chunks
 from .program import Program, Values
+from .record import columns
 from .refill import drawn, refilled
 from .run import at_least, seeded
 from .table import Table
@@ -65,7 +67,7 @@ def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tupl
 
 def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
     mean, square = (value[:, None] if value is not None and value.dim() == 1 else value for value in (mean, square))
-    coords = posterior.pair.coords(posterior.how["columns"])
+    coords = posterior.pair.coords(columns(posterior) or table.columns)
     labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
 
     def dress(values: Tensor) -> Any:
@@ -144,8 +146,7 @@ def _each_by_a_draw(posterior: "Posterior", program: Program) -> Tensor:
     def one(draw: tuple[Values, Tensor], _: Tensor) -> Tensor:
         return _fill(program, draw[0], draw[1][None])[0]
 
-    chunk = max(1, CELLS // (8 * program.x[0].numel()))
-    return batched(one, program.missing, chunk)((values, program.x), chosen)
+    return batched(one, program.missing, at_once(8 * program.x[0].numel()))((values, program.x), chosen)
 
 
 def _fill(program: Program, values: Values, x: Tensor) -> Tensor:

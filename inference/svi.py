@@ -17,6 +17,7 @@ from .compiling import Compile, check_compile
 from .contrastive import ContrastiveDivergence
 from .graph import batched
 from .guides import check_name, starts
+from .memory import at_once
 from .objective import Objective
 from .objectives import OBJECTIVES, run_guide
 from .optimiser import check_optimiser
@@ -36,7 +37,6 @@ USUAL = {"lr": 0.05, "particles": 8, "optimiser": "Adam", "schedule": "settle"}
 KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "contrastive": ContrastiveDivergence}
 # Which objective an option is of.
 OPTIONS = {"alpha": "renyi", "sweeps": "contrastive", "temperatures": "contrastive"}
-CELLS = 20_000_000
 SAMPLE = 10_000
 
 
@@ -223,6 +223,6 @@ def _draw(objective: Objective, x: Tensor, count: int, whole: bool) -> tuple[Val
         densities = {"lp": program.log_joint(values, x), "log_q": log_q} if whole else {}
         return shared, program.derive(shared, x), densities
 
-    chunk = max(1, CELLS // max(1, x.numel()))
+    chunk = at_once(x.numel())
     parts = batched(one, program.missing, chunk)(x.new_zeros(count))
     return tuple({name: value[None] for name, value in part.items()} for part in parts)
