@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .amortised import given_rows, log_weight
+from .amortised import given_rows
 from .compiling import Compile
 from .elimination import row_terms
 from .gibbs import Coupled, rows_given
@@ -48,8 +48,12 @@ class Annealing:
     def __init__(self, program: Program, chains: int, places: int, compile: Compile = False) -> None:
         rows = program.x.new_zeros((chains, *program.x.shape[1:]))
         self._program, self._coupled, self._chains, self._places = Program(program.pair, rows), Coupled(program.pair), chains, places
-        zero = rows.new_zeros(())
-        self._move = traced(self._moved, rows, zero, zero, missing=False, compile=compile, calls=2 * places)
+        zero, free = rows.new_zeros(()), torch.ones_like(rows, dtype=torch.bool)
+
+        def move(rows: Tensor, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+            return self._coupled.moved(self._program, rows, free, before, after)
+
+        self._move = traced(move, rows, zero, zero, missing=False, compile=compile, calls=2 * places)
 
     def run(self) -> Annealed:
         """There and back."""
@@ -79,14 +83,6 @@ class Annealing:
         with torch.no_grad():
             rows, log_mass = self._coupled.at(zero, draw)
         return rows, float(log_mass.double().mean())
-
-    def _moved(self, rows: Tensor, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """What the density of rows gains from one place to another, (chains,), and the rows after a sweep there."""
-        program, at = self._program, self._coupled.at
-        latents, new = at(after, log_weight, program, {}, rows)
-        # The guide is exact: the density of the row, whatever its latents.
-        _, old = at(before, log_weight, program, latents, rows)
-        return at(after, rows_given, program, latents, rows), new - old
 
     def _along(self, rows: Tensor, way: Tensor) -> tuple[Tensor, Tensor]:
         """Rows at the end of the way, and (chains,) what their densities gained."""

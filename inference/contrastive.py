@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from .amortised import log_weight
 from .elimination import is_sample, local
-from .gibbs import completed, sweep
+from .gibbs import sweep
 from .missing import known_missing
 from .objective import Objective
 from .program import Program, Values
@@ -52,9 +52,9 @@ class ContrastiveDivergence(Objective):
         self._places = torch.linspace(0, 1, temperatures + 1, dtype=rows.dtype, device=rows.device)[1:]
 
     def begin(self, x: Tensor) -> Values:
-        """Chains at rows chosen at random, their holes filled by chance."""
+        """Chains at rows chosen at random, their holes filled."""
         some = x[torch.randint(len(x), (len(self._chains.x),), device=x.device)]
-        return {"chains": torch.stack([completed(self.program, some, 1)] * len(self._places))}
+        return {"chains": torch.stack([sweep(self.program, some, some.isnan())] * len(self._places))}
 
     def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
         """See `Objective`."""

@@ -130,7 +130,7 @@ def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
     program, table = program_for(posterior, x)
     with seeded(seed, posterior.device):
         if posterior.pair.undirected:
-            new = completed(program, program.x)
+            new = completed(program, program.x)[0]
         elif program.amortised:
             new = drawn(posterior, program, _fill)
         else:

@@ -190,7 +190,7 @@ def new_rows(program: Program, values: Values, count: int) -> Tensor:
     """(count, ...) the observed site of a row for each of `count` values of the parameters (count, *site)."""
     template = program.x[:1]
     if program.pair.undirected:
-        return completed(program, template.new_full((count, *template.shape[1:]), math.nan))
+        return completed(program, torch.full_like(template, math.nan), count)[:, 0]
     simulate = _of_one(partial(new_row, program))
     numbers = torch.arange(count, device=template.device)
     return batched(simulate, missing=False, chunk=at_once(8 * template.numel()))((values, numbers), template)

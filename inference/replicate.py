@@ -128,7 +128,7 @@ def _rows(program: Program, values: Values, count: int) -> Tensor:
     """(count, rows, ...) data sets given parameters (count, *site), with the holes of the rows that were fitted."""
     x, data = program.x, _data(program)
     if program.pair.undirected:
-        drawn = completed(program, x.new_full((count * len(x), *x.shape[1:]), math.nan))
+        drawn = completed(program, torch.full_like(x[:1], math.nan), count * len(x))
         return drawn.reshape(count, *x.shape).masked_fill_(x.isnan(), math.nan)
     new, numbers = data.new_empty(count, *data.shape), torch.arange(count, device=x.device)
 
