@@ -32,16 +32,21 @@ def simplified(graph: fx.GraphModule) -> fx.GraphModule:
     known: dict[fx.Node, Any] = {node: getattr(graph, node.target) for node in graph.graph.nodes if node.op == "get_attr"}
     seen: dict[Any, fx.Node] = {}
     for node in list(graph.graph.nodes):
+        if node.op == "get_attr":
+            # Each use of a parameter that is held has a node of its own.
+            node.replace_all_uses_with(seen.setdefault(id(known[node]), node))
+            continue
         if node.op != "call_function" or _random(node):
             continue
-        if (value := _constant(node, known)) is not None:
-            known[node] = value
-            if isinstance(value, Tensor):
-                known[_replace(graph, node, value)] = value
-            continue
-        same = _unchanged(node, known) or seen.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
+        what = node.target, repr(node.args), repr(node.kwargs)
+        same = _unchanged(node, known) or seen.setdefault(what, node)
         if same is not node:
             node.replace_all_uses_with(same)
+        elif (value := _constant(node, known)) is not None:
+            known[node] = value
+            if isinstance(value, Tensor):
+                seen[what] = _replace(graph, node, value)
+                known[seen[what]] = value
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
