@@ -16,12 +16,10 @@ def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradie
     """As `markov_scan.forward_backward`."""
     from . import markov_kernels as kernels
 
-    evidence, states, counts = _run(kernels.forward_backward, start, transition, emission, gradient)
-    lost = evidence.isnan()
-    if lost.any():
-        exact = _run(kernels.log_forward_backward, start[lost], transition[lost], emission[lost], gradient)
-        for all_series, some in zip((evidence, states, counts), exact, strict=True):
-            all_series[lost[: len(all_series)]] = some
+    evidence = torch.empty(len(emission), dtype=torch.double)
+    states = emission.new_empty(emission.shape if gradient else (0, *emission.shape[1:]))
+    counts = transition.new_empty(transition.shape if gradient else (0, *transition.shape[1:]))
+    _over_series(kernels.forward_backward, emission.shape, start, transition, emission, gradient, evidence, states, counts)
     return evidence, states, counts
 
 
@@ -51,14 +49,6 @@ def sample(transition: Tensor, filtered: Tensor, uniform: Tensor) -> Tensor:
     paths = torch.empty(uniform.shape, dtype=torch.long)
     _over_series(kernels.sample, filtered.shape, transition.double(), filtered, uniform, paths)
     return paths
-
-
-def _run(kernel: Callable, start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
-    evidence = torch.empty(len(emission), dtype=torch.double)
-    states = emission.new_empty(emission.shape if gradient else (0, *emission.shape[1:]))
-    counts = transition.new_empty(transition.shape if gradient else (0, *transition.shape[1:]))
-    _over_series(kernel, emission.shape, start, transition, emission, gradient, evidence, states, counts)
-    return evidence, states, counts
 
 
 def _over_series(kernel: Callable, shape: torch.Size, *given: Any) -> None:
