@@ -7,7 +7,25 @@ from torch import Tensor
 
 from zoo import markov, markov_cpu, markov_scan
 
-BACKENDS = pytest.mark.parametrize("backend", [markov_cpu, markov_scan])
+COPIES = 16
+
+
+class Lanes:
+    """The loops on so many copies of every series that they run side by side, and what they say of the first copies."""
+
+    @staticmethod
+    def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, ...]:
+        given = (t.repeat(COPIES, *[1] * (t.dim() - 1)) for t in (start, transition, emission))
+        found = markov_cpu.forward_backward(*given, gradient)
+        for t in found:
+            for copy in t.split(len(start)):
+                torch.testing.assert_close(copy, t[: len(start)], rtol=0, atol=0, equal_nan=True)
+        return tuple(t[: len(start)] for t in found)
+
+    filter = staticmethod(markov_cpu.filter)
+
+
+BACKENDS = pytest.mark.parametrize("backend", [markov_cpu, markov_scan, Lanes])
 STATES, STEPS = 3, 6
 
 
@@ -77,10 +95,10 @@ CASES = {
 def test_loops_and_scans_agree(case, dtype):
     given = [t.to(dtype) for t in CASES[case]()]
     close = {"rtol": 1e-10, "atol": 1e-10} if dtype == torch.float64 else {"rtol": 1e-5, "atol": 1e-5}
-    for loop, scan in zip(markov_cpu.forward_backward(*given, True), markov_scan.forward_backward(*given, True), strict=True):
-        assert loop.shape == scan.shape
-        assert loop.dtype == scan.dtype
+    loops, lanes, scans = (backend.forward_backward(*given, True) for backend in (markov_cpu, Lanes, markov_scan))
+    for loop, lane, scan in zip(loops, lanes, scans, strict=True):
         torch.testing.assert_close(loop, scan, equal_nan=True, **close)
+        torch.testing.assert_close(lane, scan, equal_nan=True, **close)
     for loop, scan in zip(markov_cpu.filter(*given), markov_scan.filter(*given), strict=True):
         # A probability that loops take for zero, below the least number of single precision.
         gone = (loop == -torch.inf) & (scan < -80)

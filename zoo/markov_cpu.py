@@ -10,17 +10,24 @@ from torch import Tensor
 
 # Multiplications that are worth a thread of their own.
 SHARE = 500_000
+# Numbers that are kept of series side by side.
+LANES = 10_000_000
 
 
 def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `markov_scan.forward_backward`."""
-    from . import markov_kernels as kernels
+    from . import markov_kernels, markov_lanes
 
-    evidence = torch.empty(len(emission), dtype=torch.double)
-    states = emission.new_empty(emission.shape if gradient else (0, *emission.shape[1:]))
-    counts = transition.new_empty(transition.shape if gradient else (0, *transition.shape[1:]))
-    _over_series(kernels.forward_backward, emission.shape, start, transition, emission, gradient, evidence, states, counts)
-    return evidence, states, counts
+    series, steps, states = emission.shape
+    abreast = series >= markov_lanes.FEWEST and markov_lanes.MOST * steps * states <= LANES
+    kernel = markov_lanes.forward_backward if abreast else markov_kernels.forward_backward
+    evidence, shares, counts = _run(kernel, start, transition, emission, gradient)
+    lost = evidence.isnan()
+    if abreast and lost.any():
+        again = _run(markov_kernels.forward_backward, start[lost], transition[lost], emission[lost], gradient)
+        for all_series, some in zip((evidence, shares, counts), again, strict=True):
+            all_series[lost[: len(all_series)]] = some
+    return evidence, shares, counts
 
 
 def filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,6 +56,14 @@ def sample(transition: Tensor, filtered: Tensor, uniform: Tensor) -> Tensor:
     paths = torch.empty(uniform.shape, dtype=torch.long)
     _over_series(kernels.sample, filtered.shape, transition.double(), filtered, uniform, paths)
     return paths
+
+
+def _run(kernel: Callable, start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
+    evidence = torch.empty(len(emission), dtype=torch.double)
+    states = emission.new_empty(emission.shape if gradient else (0, *emission.shape[1:]))
+    counts = transition.new_empty(transition.shape if gradient else (0, *transition.shape[1:]))
+    _over_series(kernel, emission.shape, start, transition, emission, gradient, evidence, states, counts)
+    return evidence, states, counts
 
 
 def _over_series(kernel: Callable, shape: torch.Size, *given: Any) -> None:
