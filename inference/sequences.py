@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from .diagnostics.quantities import quantile
-from .predictive import CELLS, averaged, in_chunks, over_draws, program_for, some_rows
+from .memory import CELLS, at_once
+from .predictive import averaged, in_chunks, over_draws, program_for, some_rows
 from .program import Program, Values
 from .run import at_least, seeded
 from .table import Table
@@ -98,7 +99,7 @@ def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
         drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
-        parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(max(1, CELLS // cells))]
+        parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(at_once(cells))]
     return Forecast(*(torch.cat(part).to(table.x) for part in zip(*parts, strict=True)))
 
 

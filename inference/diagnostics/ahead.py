@@ -13,8 +13,8 @@ from ..predictive import LOGS, rows_of, some_rows
 from ..program import Program
 from ..sequences import step_densities
 from .elpd import elpd_data, relative_efficiency
-from .khat import log_ratios, smoothed, trusted_up_to
-from .rows import refuse_few_draws
+from .khat import has_ratios, log_ratios, smoothed, trusted_up_to
+from .rows import refuse_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -41,7 +41,7 @@ def ahead(posterior: "Posterior", steps: int | None = None) -> arviz_stats.ELPDD
     """See `Posterior.ahead`; of the last `steps`, if they can be judged."""
     if not one_series(posterior):
         raise ValueError(f"{posterior.name} is not of one series of which steps could be left out; see posterior.loo()")
-    refuse_few_draws(posterior, "leave steps out")
+    refuse_draws(posterior, "leave steps out")
     found = foretold(posterior)
     elpd, p, k, numbers = (values[-(steps or len(values)) :] for values in found)
     labels = [rows_of(posterior).columns[t] for t in numbers]
@@ -52,7 +52,7 @@ def foretold(posterior: "Posterior") -> Foretold:
     """From the last step back, for as long as weights that undo all later steps can be relied on; the last step in any case."""
     draws = int(np.prod(posterior.shape))
     logs = step_densities(posterior, max(BLOCK, LOGS // draws))
-    ratios = log_ratios(posterior)[:, None] if "log_q" in posterior.stats else 0.0
+    ratios = log_ratios(posterior)[:, None] if has_ratios(posterior) else 0.0
     efficiency, limit = relative_efficiency(posterior), trusted_up_to(draws)
     later = logs[:, ::-1].cumsum(1)[:, ::-1]
     total = rows_of(posterior).x.shape[1]

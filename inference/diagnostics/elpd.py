@@ -9,12 +9,14 @@ import numpy as np
 import xarray as xr
 from arviz_stats.base import array_stats
 
-from .convert import labelled
-from .khat import trusted_up_to
+from .convergence import ess_mean
+from .khat import has_ratios, trusted_up_to
+from .reweigh import worth
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
+FEWEST = 4
 # ArviZ 1 has a class for each way to estimate the density of unseen rows; before, one class was told the way.
 ELPD = getattr(arviz_stats, "ELPDDataLOO", None) or partial(arviz_stats.ELPDData, "loo")
 
@@ -38,16 +40,14 @@ def elpd_data(
         good_k=limit,
         elpd_i=by_point(elpd_i),
         pareto_k=by_point(k),
-        approx_posterior="log_q" in posterior.stats,
+        approx_posterior=has_ratios(posterior),
     )
 
 
 def relative_efficiency(posterior: "Posterior") -> float:
-    """How many independent draws a draw is worth, on average over the parameters; 1 for one chain, as ArviZ has it."""
-    count = int(np.prod(posterior.shape))
-    if "resampled" in posterior.how:
-        return min(1.0, posterior.how["resampled"]["effective"] / count)
-    if posterior.shape[0] == 1 or posterior.shape[1] < 4:
-        return 1.0
-    _, draws = labelled(posterior)
-    return float(np.mean(arviz_stats.ess(draws.numpy(), method="mean", chain_axis=0, draw_axis=1))) / count
+    """How many independent draws a draw is worth: as ArviZ has it, 1 for one chain, and else on average over all numbers drawn."""
+    chains, draws = posterior.shape
+    if chains == 1 or draws < FEWEST:
+        return worth(posterior) / (chains * draws)
+    effective = [ess_mean(values.reshape(chains, draws, -1).cpu().numpy()) for values in posterior.aligned.values()]
+    return float(np.concatenate(effective).mean()) / (chains * draws)

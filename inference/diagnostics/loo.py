@@ -12,8 +12,8 @@ from ..predictive import log_likelihood_by_rows, rows_of
 from .ahead import ahead, one_series
 from .elpd import elpd_data, relative_efficiency
 from .findings import CHEAP, Finding
-from .khat import khat, log_ratios, smoothed
-from .rows import LEAST, refuse_few_draws
+from .khat import has_ratios, khat, log_ratios, smoothed
+from .rows import LEAST, refuse_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -27,9 +27,9 @@ def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
     if len(table) == 1:
         way = "posterior.ahead() leaves its last steps out" if one_series(posterior) else "fit more rows"
         raise ValueError(f"{posterior.name} was given one row, without which nothing is left to learn from; {way}")
-    refuse_few_draws(posterior, "leave a row out")
+    refuse_draws(posterior, "leave a row out")
     # What the guide is off by is made good together with the row that is left out.
-    ratios = log_ratios(posterior)[:, None] if "log_q" in posterior.stats else 0.0
+    ratios = log_ratios(posterior)[:, None] if has_ratios(posterior) else 0.0
     efficiency = relative_efficiency(posterior)
     parts = [_left_out(logs, ratios, efficiency) for logs in log_likelihood_by_rows(posterior, table)]
     elpd_i, p_i, k = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -64,8 +64,10 @@ def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     worst = bad[np.argsort(-found.pareto_k.values[bad])][:SHOWN]
     rows = ", ".join(posterior.table.row(int(i)).removeprefix("row ") for i in worst) + ", ..." * (len(bad) > SHOWN)
     text = f"k-hat is above {limit:.2f} for {len(bad)} of {count} rows ({rows})"
-    if found.approx_posterior and khat(posterior) > 0.5:
-        yield Finding("left out", "note", f"{text}, to which the guide's own adds.", "Judge rows by mcmc, or posterior.resampled().")
+    k = khat(posterior) if found.approx_posterior else 0.0
+    if k > 0.5:
+        advice = "Judge rows by mcmc" + (", or posterior.resampled()." if k <= limit else ".")
+        yield Finding("left out", "note", f"{text}, to which the guide's own adds.", advice)
     else:
         advice = "Look at these rows; a distribution with heavier tails is moved less by single rows."
         yield Finding("left out", "warning", f"{text}: without them the posterior is another.", advice)
