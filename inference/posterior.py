@@ -16,6 +16,7 @@ from torch import Tensor
 from . import latent, predictive, record, sequences, storage
 from .amortised import SAMPLES
 from .diagnostics import convert, predictive_checks, reweigh
+from .diagnostics.ahead import ahead
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
@@ -167,7 +168,10 @@ class Posterior:
         return sequences.score_steps(self, x)
 
     def forecast(self, x: Any, steps: int, *, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
-        """The next `steps` of each series, after the last step that was seen, from `samples` draws. Raises ValueError for no steps."""
+        """The next `steps` of each series, after the last step that was seen, from `samples` draws.
+
+        Raises ValueError for no steps, and for more than memory holds of one series.
+        """
         return sequences.forecast(self, x, steps, samples, seed)
 
     def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
@@ -183,13 +187,25 @@ class Posterior:
         """The log density of every row given all others (elpd), by Pareto smoothed importance sampling: as ArviZ has it.
 
         A guide's draws are weighed by their own importance too. `elpd_i` and `pareto_k` are by row. Rows are taken some at a
-        time, so that memory stays bounded. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+        time, so that memory stays bounded. Raises ValueError where no rows were kept, there is but one, and for fewer than 100 draws.
 
         Sources: Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out cross-validation and
         WAIC", Statistics and Computing 27; Magnusson, Andersen, Jonasson & Vehtari 2019, "Bayesian leave-one-out
         cross-validation for large data", ICML, for guides.
         """
         return loo(self)
+
+    def ahead(self) -> arviz_stats.ELPDData:
+        """For a posterior of one series: the log density of its last steps, each given those before it (elpd), as ArviZ has it.
+
+        Later steps are left out by Pareto smoothed importance sampling, from the last step back for as long as its k-hat can be
+        relied on; `elpd_i` and `pareto_k` are by step, for the steps that were judged. Raises ValueError for other rows, and for
+        fewer than 100 draws.
+
+        Source: Bürkner, Gabry & Vehtari 2020, "Approximate leave-future-out cross-validation for Bayesian time series models",
+        Journal of Statistical Computation and Simulation 90.
+        """
+        return ahead(self)
 
     def check(
         self,
