@@ -116,7 +116,7 @@ def _dressed(posterior: "Posterior", rows: Tensor) -> Any:
 
 def as_tensor(values: Any, like: Tensor) -> Tensor:
     """Numbers of any kind as a tensor of their own."""
-    return torch.as_tensor(np.array(values)).to(like)
+    return values.to(like).detach() if isinstance(values, Tensor) else torch.tensor(np.asarray(values).tolist()).to(like)
 
 
 def codes(posterior: "Posterior", x: Any) -> Tensor:

@@ -90,7 +90,7 @@ def _fitted(method: str, label: str) -> inference.Posterior:
 
 
 def _encoded(posterior: inference.Posterior, x: Tensor) -> tuple[Tensor, ...]:
-    """What is known of each row's latent: probabilities that add up to one, or a mean and an sd, which is none where the guide is a point."""
+    """What is known of each row's latent: probabilities that add up to one, or a mean and an sd, zero where the guide is a point."""
     law = posterior.encode(x)
     if isinstance(law, tuple):
         assert (law.sd > 0).all() or (law.sd == 0).all() and "log_likelihood" in posterior.pair.unsuited
@@ -275,7 +275,9 @@ def test_holes_are_accepted_everywhere(fit):
     mean, sd = posterior.impute(x)
     seen = ~x.isnan()
     assert torch.equal(mean[seen], x[seen])
-    assert torch.equal(sd > 0, ~seen)
+    assert not sd[seen].any()
+    # Without a prior the draws of a hole may all be the same: of a category, say, that the code is sure of.
+    assert (sd[~seen] > 0).all() or not _suits(subject, "log_likelihood")
 
 
 def test_a_posterior_is_criticised(subject):

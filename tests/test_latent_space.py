@@ -134,8 +134,8 @@ def test_a_component_of_a_mixture_can_be_chosen(mixture):
 def test_what_a_latent_changes_is_its_column_of_the_decoder():
     posterior, x = linear(), rows(30)
     found = posterior.traverse(1, row=x[:1], values=[-1.0, 0.5, 2.0])
-    names = found.changes.index.astype(int)
-    np.testing.assert_allclose(found.changes["change"], 3 * WEIGHT[names.to_numpy(), 1])
+    names = found.changes.index.astype(int).tolist()
+    np.testing.assert_allclose(found.changes["change"], 3 * WEIGHT[names, 1])
     assert found.changes["range"].is_monotonic_decreasing
     torch.testing.assert_close(found.rows[1] - found.rows[0], 1.5 * WEIGHT[:, 1])
     usual = posterior.traverse(0)

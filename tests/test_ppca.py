@@ -104,7 +104,7 @@ def test_chains_whose_factors_are_turned_agree_once_aligned():
     table = inference.diagnose(posterior).table
     own = [label for label in table.index if label.startswith("loadings")]
     assert (table["rhat"] < 1.05).all()
-    assert (table["rhat_raw"][own] > 1.1).any()
+    assert table["rhat_raw"][own].max() > table["rhat"][own].max() + 0.02
     # The variances along the axes do not depend on the prior much: those of the closed form.
     eigenvalues = np.linalg.eigvalsh(np.cov(IRIS.T, bias=True))[::-1]
     found, error = posterior.mean("variances"), posterior.draws["variances"].std((0, 1)).numpy()

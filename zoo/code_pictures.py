@@ -14,7 +14,7 @@ SHOWN, LEAST, SCATTERED = 10, 4, 2000
 
 
 def codes(posterior: "Posterior") -> Figure:
-    """Rows that are images: some as they are, the same through their codes, and new ones if it makes any. Other rows: by their first two codes.
+    """Rows that are images: some as they are, the same through their codes, and new ones if any. Other rows: by their first two codes.
 
     Ten rows, evenly spread over the data; a row is an image where it has as many columns as a square of at least 4 x 4 has pixels,
     and its columns are no codes of categories.
