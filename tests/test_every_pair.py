@@ -284,7 +284,7 @@ def test_a_posterior_is_criticised(subject):
     posterior = _fitted("svi", str(subject))
     looked_at = {f.name for f in inference.diagnose(posterior).findings if "not looked at" not in f.evidence}
     if _suits(subject, "generate"):
-        assert np.isfinite(posterior.check(draws=20).table).all(axis=None)
+        assert np.isfinite(posterior.check(draws=100).table).all(axis=None)
         assert "predictive checks" in looked_at
     if _point(subject):
         assert {"active latents", "k-hat by row" if _suits(subject, "log_likelihood") else "codes"} <= looked_at
