@@ -64,9 +64,10 @@ def completed(program: Program, x: Tensor, count: int = 1) -> Tensor:
     """
     if not x.isnan().any():
         return x.expand(count, *x.shape)
-    most = at_once(8 * FEWEST * x[0].numel())
+    most = max(FEWEST, at_once(8 * x[0].numel()))
     counts = [len(part) for part in torch.arange(count).chunk(math.ceil(count / most))]
-    return torch.cat([torch.cat([_population(program.pair, rows, n) for rows in x.split(max(1, most // n))], 1) for n in counts])
+    rows_at_once = max(1, most // max(FEWEST, *counts))
+    return torch.cat([torch.cat([_population(program.pair, rows, n) for rows in x.split(rows_at_once)], 1) for n in counts])
 
 
 def _population(pair: Pair, x: Tensor, count: int) -> Tensor:

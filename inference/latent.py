@@ -126,6 +126,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
 
 def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
     """See `Posterior.generate`."""
+    posterior.pair.refuse_unsuited("generate")
     at_least(0, seed=seed)
     program, table = program_for(posterior, x)
     with seeded(seed, posterior.device):

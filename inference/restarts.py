@@ -160,7 +160,8 @@ class Batch:
             self._step = self._step or self._traced(chunk)
             *found, self._losses[i] = self._step.flat([*self._leaves, *self._carried.values(), chunk])
             for name in self._free:
-                self.parameters[name].grad = found.pop(0)
+                # A fused optimiser reads numbers in the order in which they lie in memory.
+                self.parameters[name].grad = found.pop(0).contiguous()
             self._optimiser.step()
             solutions, carried = found[: len(self._solved.names)], found[len(self._solved.names) :]
             self._solved.move(self.parameters, solutions, self._schedule.rate(i))
