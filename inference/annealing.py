@@ -30,9 +30,9 @@ PILOT, RESTING = 100, 100
 
 
 class Annealed(NamedTuple):
-    """log_mass: of the model. low, high: what holds it between. effective: how many chains' worth the weights are, of `chains`."""
+    """log_z: of the model. low, high: what holds it between. effective: how many chains' worth the weights are, of `chains`."""
 
-    log_mass: float
+    log_z: float
     low: float
     high: float
     effective: float

@@ -32,9 +32,9 @@ def normalised(posterior: "Posterior", chains: int, places: int, exact: bool | N
     with seeded(seed, posterior.device), torch.no_grad():
         found = _mass(Program(pair, some_rows(posterior)[:1].nan_to_num()), chains, places, exact)
         before = float(pair.log_z)
-        pair.log_z += found.pop("log_mass")
-    known = {name: before + value if name in ("low", "high") else value for name, value in found.items()}
-    return replace(posterior, pair=pair, how={**posterior.how, "normaliser": {"log_z": float(pair.log_z), **known}})
+        found = {name: before + value if name in ("log_z", "low", "high") else value for name, value in found.items()}
+        pair.log_z.fill_(found["log_z"])
+    return replace(posterior, pair=pair, how={**posterior.how, "normaliser": found})
 
 
 def _mass(program: Program, chains: int, places: int, exact: bool | None) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _mass(program: Program, chains: int, places: int, exact: bool | None) -> dic
         least = f"at least {sides[smaller]} units on either side" if sides else "no binary units"
         raise ValueError(f"exact=True: it has {least}, and all states of {ENUMERATED} binary units at most are gone through; leave it out")
     log_mass = enumerated(program, smaller, sides[smaller])
-    return {"log_mass": log_mass, "low": log_mass, "high": log_mass, "by": f"all 2^{sides[smaller]} states of the {smaller}"}
+    return {"log_z": log_mass, "low": log_mass, "high": log_mass, "by": f"all 2^{sides[smaller]} states of the {smaller}"}
 
 
 def binary_sides(program: Program) -> dict[str, int]:

@@ -1,8 +1,6 @@
-"""The restricted Boltzmann machine: its normaliser and chains against all states, fits to digits, clamped pixels, published weights."""
+"""The restricted Boltzmann machine: its normaliser and chains against all states, fits to digits, clamped pixels."""
 
 import functools
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +13,6 @@ import zoo
 from inference import Posterior, as_table
 from tests.benchmarks import rbm as benchmark
 from tests.oracles import rbm as oracle
-
-FOLDER = Path(os.environ.get("ZOO_DATA", ""))
 
 
 def strong(visible: int = 12, hidden: int = 10, scale: float = 1.0, **given) -> Posterior:
