@@ -20,6 +20,7 @@ from .diagnostics.ahead import ahead
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
+from .run import at_least
 from .table import Table
 
 if TYPE_CHECKING:
@@ -311,6 +312,13 @@ class Posterior:
         by_chain = {n: s[list(chains)] if tuple(s.shape[:2]) == self.shape else s for n, s in self.stats.items()}
         draws = {n: d[list(chains)] for n, d in self.draws.items()}
         return replace(self, draws=draws, stats=by_chain, how={**self.how, "kept": list(map(int, chains))})
+
+    def thinned(self, every: int) -> "Posterior":
+        """Every so many-th draw of each chain, with its statistics. Raises ValueError for less than one."""
+        at_least(1, every=every)
+        by_draw = {n: s[:, ::every] for n, s in self.by_draw.items()}
+        draws = {n: d[:, ::every] for n, d in self.draws.items()}
+        return replace(self, draws=draws, stats={**self.stats, **by_draw}, how={**self.how, "thinned": every})
 
     def mean(self, site: str) -> np.ndarray:
         """The posterior mean of a site, over aligned draws. Raises LookupError for an unknown site."""
