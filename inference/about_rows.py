@@ -29,7 +29,7 @@ class AboutRows:
         """
         return predictive.score(self, x, samples, seed)
 
-    def generate(self, rows: int | None = None, *, latents: Any = None, given: Any = None, seed: int = 0) -> Any:
+    def generate(self: "Posterior", rows: int | None = None, *, latents: Any = None, given: Any = None, seed: int = 0) -> Any:
         """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).
 
         Or as many rows as there are `latents`, which are theirs, as `expected` takes them; or the rows `given`, in which each hole is
