@@ -39,7 +39,7 @@ class Pair(PyroModule):
       multiply all that ties rows to latents, so that at 0 they are independent, and in between `annealing.py` finds its way.
     - `unsuited`: what does not suit the pair ("mcmc", "log_likelihood", "generate") -> why, and what to use; it is then refused,
       with all that rests on it, and the pair's card says so.
-    - `recipe`: what `svi` takes for `lr`, `particles`, `optimiser`, `schedule` and `sweeps`, unless told otherwise.
+    - `recipe`: what `svi` takes for `lr`, `particles`, `optimiser` and `schedule`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
