@@ -7,7 +7,7 @@ demo: .venv/installed
 	$(BIN)/python -m zoo.demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff check .

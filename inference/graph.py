@@ -20,10 +20,10 @@ aten = torch.ops.aten
 
 
 class Graph:
-    """A function as a graph, for arguments of the shapes that it was traced on."""
+    """A function as a graph, for arguments of the shapes that it was traced on. interpreted: whether it could not be traced."""
 
-    def __init__(self, run: Callable[..., list[Tensor]], shape: TreeSpec) -> None:
-        self._run, self._shape = run, shape
+    def __init__(self, run: Callable[..., list[Tensor]], shape: TreeSpec, interpreted: bool) -> None:
+        self._run, self._shape, self.interpreted = run, shape, interpreted
 
     def __call__(self, *args: Any) -> Any:
         return tree_unflatten(self.flat(tree_flatten(args)[0]), self._shape)
@@ -59,13 +59,13 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
             return flat(*leaves)
 
     with torch.no_grad():
-        run = _graph(flat, leaves, missing)
-        if run is None:
+        run = graph = _graph(flat, leaves, missing)
+        if graph is None:
             run = interpreted
             run(*leaves)
-        elif compile is True or (compile == "auto" and worth_compiling(run, calls)):
-            run = compiled(run, leaves)
-    return Graph(run, shapes[0])
+        elif compile is True or (compile == "auto" and worth_compiling(graph, calls)):
+            run = compiled(graph, leaves)
+    return Graph(run, shapes[0], graph is None)
 
 
 def _graph(flat: Callable, leaves: list[Tensor], missing: bool) -> fx.GraphModule | None:
