@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench pretrained cards notebooks clean
 
 demo: .venv/installed
 	$(BIN)/python -m zoo.demo
@@ -16,6 +16,12 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks
+
+pretrained: .venv/installed
+	$(BIN)/python -m zoo.pretrained
+
+cards: .venv/installed
+	$(BIN)/python -m tests.measure
 
 clean:
 	rm -rf .venv runs

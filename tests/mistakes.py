@@ -252,7 +252,3 @@ class MissesTheTruth(Sound):
     def guide(self, x: Tensor, size: int | None = None) -> None:  # wrong
         pyro.sample("locs", dist.Normal(20 + self.q_locs.tanh(), self.q_width).to_event(1))
         pyro.sample("scale", dist.LogNormal(self.q_scale.tanh(), self.q_width))
-
-
-class FlowsOver(Coded):
-    recipe = {"lr": 0.1, "particles": 2}  # wrong
