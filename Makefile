@@ -23,6 +23,10 @@ pretrained: .venv/installed
 cards: .venv/installed
 	$(BIN)/python -m tests.measure
 
+notebooks: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[notebooks]'
+	$(BIN)/python -m tests.notebooks
+
 clean:
 	rm -rf .venv runs
 

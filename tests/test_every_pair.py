@@ -130,7 +130,7 @@ def test_elbo_is_below_the_evidence(subject):
 def test_a_posterior_is_criticised(subject):
     posterior = subject.examined.posterior("svi")
     looked_at = {f.name for f in inference.diagnose(posterior).findings if "not looked at" not in f.evidence}
-    assert np.isfinite(posterior.check(draws=20).table).all(axis=None)
+    assert np.isfinite(posterior.check(draws=100).table).all(axis=None)
     if subject.examined.point:
         assert {"active latents", "k-hat by row", "predictive checks"} <= looked_at
         return
