@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from ..graph import batched
 from ..guides import starts
+from ..memory import at_once
 from ..objectives import NegativeELBO, run_guide
 from ..posterior import Posterior
 from ..program import Program, Values
@@ -21,7 +22,6 @@ STARTS = 8
 DRAWS = 50
 FAR = 10.0
 STEPS, PARTICLES = 200, 4
-CELLS = 20_000_000
 
 
 def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) -> Tensor:
@@ -92,7 +92,7 @@ def _draw(objective: NegativeELBO, flat: Flat, guides: Values, rows: Tensor, sta
 
     repeated = {name: value.repeat_interleave(count, 0) for name, value in guides.items()}
     numbers = torch.arange(starts, device=rows.device).repeat_interleave(count)
-    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))((repeated, numbers))
+    drawn, log_weights = batched(one, program.missing, at_once(program.x.numel()))((repeated, numbers))
     return drawn.unflatten(0, (starts, count)), log_weights.unflatten(0, (starts, count)).nan_to_num(nan=-torch.inf)
 
 
