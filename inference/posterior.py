@@ -13,9 +13,10 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from . import latent, predictive, record, sequences, storage
+from . import decoding, latent, paths, predictive, record, sequences, storage, traversal
 from .amortised import SAMPLES
 from .diagnostics import convert, predictive_checks, reweigh
+from .diagnostics.ahead import ahead
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
@@ -119,9 +120,41 @@ class Posterior:
         """
         return predictive.score(self, x, samples, seed)
 
-    def generate(self, rows: int, *, seed: int = 0) -> Any:
-        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...)."""
-        return predictive.generate(self, rows, seed)
+    def generate(self, rows: int | None = None, *, latents: Any = None, seed: int = 0) -> Any:
+        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).
+
+        Or as many rows as there are `latents`, which are theirs: as `expected` takes them.
+        """
+        if (rows is None) == (latents is None):
+            raise ValueError("give either the number of rows to generate, or the latents= that they are to have")
+        return predictive.generate(self, rows, seed) if latents is None else decoding.drawn(self, latents, seed)
+
+    def expected(self, latents: Any) -> Any:
+        """(rows, ...) the means of rows with the given latents, over draws; as a DataFrame if the rows fitted were one.
+
+        latents: (rows, Q) as `encode` gives them, their axes as in `aligned`; a dict by name where rows have several; (rows,) codes
+            where they are discrete. Raises ValueError for other shapes, and TypeError where rows have no latents or no mean.
+        """
+        return decoding.expected(self, latents)
+
+    def interpolate(self, a: Any, b: Any, *, steps: int = 8, path: str = "straight") -> "paths.Path":
+        """From each row of `a` to the same of `b` through their latents, in so many steps, both ends included.
+
+        path: "straight"; "spherical", along the great circle, for latents that are standard normal; or "geodesic", on which the rows'
+            means change least (see `paths.py`). Beyond 20 draws of what rows share, 20 evenly spread are averaged over.
+
+        Returns: `.latents` (pairs, step, Q), `.rows` (pairs, step, ...), `.length` (pairs,) of the way in the space of rows. Raises
+        TypeError for rows without a continuous latent, or without a mean.
+        """
+        return paths.interpolate(self, a, b, steps, path)
+
+    def traverse(self, latent: int, *, row: Any = None, values: Any = None) -> "traversal.Traversal":
+        """The means of rows that differ in one latent only, and what it changes: `.rows` (step, ...), `.changes` by column.
+
+        row: of which the other latents are; by default they are the average of the rows fitted. values: of the latent; by default
+            seven, between which the middle 95% of the rows fitted lie.
+        """
+        return traversal.traverse(self, latent, row, values)
 
     def encode(self, x: Any) -> Any:
         """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
@@ -167,7 +200,10 @@ class Posterior:
         return sequences.score_steps(self, x)
 
     def forecast(self, x: Any, steps: int, *, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
-        """The next `steps` of each series, after the last step that was seen, from `samples` draws. Raises ValueError for no steps."""
+        """The next `steps` of each series, after the last step that was seen, from `samples` draws.
+
+        Raises ValueError for no steps, and for more than memory holds of one series.
+        """
         return sequences.forecast(self, x, steps, samples, seed)
 
     def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
@@ -183,13 +219,25 @@ class Posterior:
         """The log density of every row given all others (elpd), by Pareto smoothed importance sampling: as ArviZ has it.
 
         A guide's draws are weighed by their own importance too. `elpd_i` and `pareto_k` are by row. Rows are taken some at a
-        time, so that memory stays bounded. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+        time, so that memory stays bounded. Raises ValueError where no rows were kept, there is but one, and for fewer than 100 draws.
 
         Sources: Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out cross-validation and
         WAIC", Statistics and Computing 27; Magnusson, Andersen, Jonasson & Vehtari 2019, "Bayesian leave-one-out
         cross-validation for large data", ICML, for guides.
         """
         return loo(self)
+
+    def ahead(self) -> arviz_stats.ELPDData:
+        """For a posterior of one series: the log density of its last steps, each given those before it (elpd), as ArviZ has it.
+
+        Later steps are left out by Pareto smoothed importance sampling, from the last step back for as long as its k-hat can be
+        relied on; `elpd_i` and `pareto_k` are by step, for the steps that were judged. Raises ValueError for other rows, and for
+        fewer than 100 draws.
+
+        Source: Bürkner, Gabry & Vehtari 2020, "Approximate leave-future-out cross-validation for Bayesian time series models",
+        Journal of Statistical Computation and Simulation 90.
+        """
+        return ahead(self)
 
     def check(
         self,

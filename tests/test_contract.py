@@ -32,7 +32,7 @@ NAMED = {
     "NotNamedAsTheGuides": ("other parameters are the models", "`offset` has no part in the model's density", "q_"),
     "BranchesOnNoRows": ("one path", "branch for `x` is None", "unconditions"),
     "NamesADevice": ("named devices", "names a device, 'cpu'", "x.new_zeros"),
-    "NamesADtype": ("one dtype", "'locs' is torch.float64 in the model where the rows are torch.float32"),
+    "NamesADtype": ("one dtype", "'locs' is torch.float64 in the model, and the rows are torch.float32"),
     "LosesItsGradient": ("traced is interpreted", "gradient of the model's density in 'scale'", "detached"),
 }
 

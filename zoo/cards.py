@@ -29,7 +29,7 @@ def card(name: str) -> str:
     parts += ["## Graph", f"```mermaid\n{known['graph']}\n```"] if known["graph"] else []
     parts += ["## Hyperparameters", "\n".join(["| hyperparameter | default | meaning |", "|---|---|---|", *rows])]
     parts += ["## Use", USE.format(name=name, method="svi" if "mcmc" in known["unsuited"] else "mcmc")]
-    parts += [f"Not by {method}: {reason}." for method, reason in known["unsuited"].items()]
+    parts += [f"Not suited to {use}: {reason}." for use, reason in known["unsuited"].items()]
     parts += (
         ["Symmetries, which are undone before draws are compared: " + "; ".join(known["symmetries"]) + "."] if known["symmetries"] else []
     )

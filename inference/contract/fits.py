@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,26 +26,42 @@ def a_posterior_answers(subject: Subject) -> Iterator[Fault]:
         for name, draws in posterior.draws.items():
             if not bool(draws.isfinite().all()):
                 yield Fault(f"{method} draws values of {name!r} that are not finite", subject.lines("guide").get(name))
-        answers = {"log_likelihood": posterior.log_likelihood(x), "generate": posterior.generate(5), "score": posterior.score(x)}
-        shapes = {"log_likelihood": (*posterior.shape, len(x)), "generate": (5, *x.shape[1:]), "score": (len(x),)}
-        for name, answer in answers.items():
-            if tuple(answer.shape) != shapes[name] or not bool(answer.isfinite().all()):
-                yield Fault(f"posterior.{name} after {method} is {_told(answer)}; it should be finite, of shape {shapes[name]}")
-        yield from _encoded(posterior, x, method)
+        for name, answer, shape in _answers(subject, posterior):
+            if tuple(answer.shape) != shape or not bool(answer.isfinite().all()):
+                yield Fault(f"posterior.{name} after {method} is {_told(answer)}; it should be finite, of shape {shape}")
+        yield from _encoded(subject, posterior, method)
 
 
-def _encoded(posterior: Posterior, x: Tensor, method: str) -> Iterator[Fault]:
-    try:
-        law = posterior.encode(x)
-    except TypeError:
-        return  # rows have no latent
-    for part in law.values() if isinstance(law, dict) else [law]:
+def _answers(subject: Subject, posterior: Posterior) -> Iterator[tuple[str, Tensor, tuple[int, ...]]]:
+    """What suits the pair to be asked, the answer, and the shape that it should have."""
+    x = subject.x
+    if subject.suits("log_likelihood"):
+        yield "log_likelihood", posterior.log_likelihood(x), (*posterior.shape, len(x))
+        yield "score", posterior.score(x), (len(x),)
+    if subject.suits("generate"):
+        yield "generate", posterior.generate(5), (5, *x.shape[1:])
+
+
+def _encoded(subject: Subject, posterior: Posterior, method: str) -> Iterator[Fault]:
+    for part in _codes(posterior, subject.x):
         moments = isinstance(part, tuple)
-        good = bool((part.sd > 0).all()) if moments else torch.allclose(part.sum(-1), torch.ones(()).to(part))
-        good = good and all(len(p) == len(x) and bool(p.isfinite().all()) for p in (part if moments else (part,)))
+        if moments:  # a row without a density may have a point for a code
+            good = bool((part.sd > 0).all()) or (not subject.suits("log_likelihood") and not bool(part.sd.any()))
+        else:
+            good = torch.allclose(part.sum(-1), torch.ones(()).to(part))
+        good = good and all(len(p) == len(subject.x) and bool(p.isfinite().all()) for p in (part if moments else (part,)))
         if not good:
             wanted = "a finite mean and a positive sd" if moments else "probabilities that add up to one"
             yield Fault(f"posterior.encode after {method} should give {wanted} for every row")
+
+
+def _codes(posterior: Posterior, x: Tensor) -> list[Any]:
+    """What `encode` says of each latent; nothing where rows have none."""
+    try:
+        law = posterior.encode(x)
+    except TypeError:
+        return []
+    return list(law.values()) if isinstance(law, dict) else [law]
 
 
 def holes_are_integrated_out(subject: Subject) -> Iterator[Fault]:
@@ -55,16 +72,19 @@ def holes_are_integrated_out(subject: Subject) -> Iterator[Fault]:
     for method in subject.methods:
         posterior = subject.posterior(method)
         try:
-            likelihood, (mean, sd) = posterior.log_likelihood(x), posterior.impute(x)
+            likelihood = posterior.log_likelihood(x) if subject.suits("log_likelihood") else None
+            mean, sd = posterior.impute(x)
         except (ValueError, RuntimeError) as error:
             yield Fault(f"rows with missing values are not taken, so that nobody can fit or fill them: {error}", severity="note")
             return
-        if float(likelihood[..., 0].abs().max()) > 1e-12 or not bool(likelihood.isfinite().all()):
+        if likelihood is not None and (float(likelihood[..., 0].abs().max()) > 1e-12 or not bool(likelihood.isfinite().all())):
             says = "the density of a row of nothing but NaN should be 1, and of a row with one NaN that of the rest: "
             yield Fault(
                 f"{says}after {method} {likelihood[..., 0].flatten()[0]:.4g} and {likelihood[..., 1].flatten()[0]:.4g} are its logs"
             )
-        if not torch.equal(mean[seen], x[seen]) or not torch.equal(sd > 0, ~seen):
+        # Where rows have no density, the draws of a hole may all be the same: of a category, say, that the code is sure of.
+        unsure = bool((sd[~seen] > 0).all()) or likelihood is None
+        if not torch.equal(mean[seen], x[seen]) or bool(sd[seen].any()) or not unsure:
             yield Fault(f"posterior.impute after {method} should leave what was seen as it is, and be unsure of the rest")
 
 
@@ -79,8 +99,10 @@ def saved_and_loaded_is_the_same(subject: Subject) -> Iterator[Fault]:
                 yield Fault(f"a posterior by {method} cannot be saved and loaded: {error}", subject.source.raised(error))
                 return
         changed = [name for name, draws in posterior.draws.items() if not torch.equal(draws, again.draws[name])]
-        if changed or not torch.equal(posterior.log_likelihood(subject.x), again.log_likelihood(subject.x)):
-            yield Fault(f"{', '.join(changed) or 'log_likelihood'} is not what it was once a posterior by {method} is saved and loaded")
+        answers = zip(_answers(subject, posterior), _answers(subject, again), strict=True)
+        changed += [name for (name, before, _), (_, after, _) in answers if not torch.equal(before, after)]
+        if changed:
+            yield Fault(f"{', '.join(changed)} is not what it was once a posterior by {method} is saved and loaded")
 
 
 def a_fit_is_repeated_by_its_seed(subject: Subject) -> Iterator[Fault]:

@@ -128,4 +128,8 @@ class Subject:
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods that suit the pair."""
-        return ("svi",) if "mcmc" in self.pair.unsuited or self.program.amortised else ("svi", "nuts")
+        return ("svi", "nuts") if self.suits("mcmc") and not self.program.amortised else ("svi",)
+
+    def suits(self, use: str) -> bool:
+        """Whether the pair lets itself be used so ("mcmc", "log_likelihood", "generate")."""
+        return use not in self.pair.unsuited
