@@ -16,7 +16,7 @@ from .subject import Subject
 
 def a_posterior_answers(subject: Subject) -> Iterator[Fault]:
     """Draws have the model's shapes and are finite; rows are scored, made and encoded."""
-    program, x = subject.program, subject.x
+    program = subject.program
     wanted = {name: tuple(site.shape) for name, site in {**program.parameters, **program.derived}.items()}
     for method in subject.methods:
         posterior = subject.posterior(method)
