@@ -1,5 +1,6 @@
-"""The notebooks run from top to bottom, and show what they showed when they were last run."""
+"""The notebooks keep what they showed when `make notebooks` ran them, and still run from top to bottom, here with short fits."""
 
+import functools
 import json
 import sys
 import types
@@ -8,6 +9,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+
+import inference
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 BOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -26,7 +29,24 @@ def test_a_notebook_keeps_what_it_showed(path):
     assert path.stat().st_size < 500_000
 
 
+def at_most(fit, **most):
+    """`fit` with settings that are no larger than `most`."""
+
+    @functools.wraps(fit)
+    def short(*args, **settings):
+        return fit(*args, **{**settings, **{name: min(settings.get(name, limit), limit) for name, limit in most.items()}})
+
+    return short
+
+
+@pytest.fixture
+def short_fits(monkeypatch):
+    monkeypatch.setattr(inference, "svi", at_most(inference.svi, steps=30, draws=100, restarts=1))
+    monkeypatch.setattr(inference, "mcmc", at_most(inference.mcmc, warmup=20, draws=100))
+
+
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("short_fits")
 def test_a_notebook_runs(path, monkeypatch):
     matplotlib.use("agg")
     torch.set_default_dtype(torch.float32)

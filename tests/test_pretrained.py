@@ -37,8 +37,10 @@ def test_it_loads_without_a_step_and_says_what_was_recorded(name, monkeypatch):
     posterior, known = zoo.load_pretrained(name), pretrained.made(name)
     assert type(posterior.pair) is zoo.registry.find(name.partition("/")[0])
     assert len(posterior.table) == known["rows"]
-    assert float(posterior.score(posterior.table).mean()) == pytest.approx(known["score"], rel=1e-3)
-    assert posterior.generate(3).shape == (3, *posterior.table.x.shape[1:])
+    assert (known["score"] is None) == ("log_likelihood" in posterior.pair.unsuited)
+    if known["score"] is not None:
+        assert float(posterior.score(posterior.table).mean()) == pytest.approx(known["score"], rel=1e-3)
+        assert posterior.generate(3).shape == (3, *posterior.table.x.shape[1:])
 
 
 def test_the_verdict_is_that_of_its_report():

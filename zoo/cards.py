@@ -93,7 +93,8 @@ def _shipped(known: dict[str, Any]) -> str:
     recipe = known["recipe"]
     given = ", ".join(f"{key}={value}" for key, value in recipe.get("hyperparameters", {}).items())
     fitted = f"{recipe['method']} of {known['rows']} rows ({given}), {known['seconds']:.0f} s on one core"
-    return f'- `zoo.load_pretrained("{known["name"]}")`: {fitted}; log density of a row {known["score"]:.2f}. {known["verdict"]}'
+    density = "" if known["score"] is None else f"; log density of a row {known['score']:.2f}"
+    return f'- `zoo.load_pretrained("{known["name"]}")`: {fitted}{density}. {known["verdict"]}'
 
 
 def _example(cls: type["Pair"]) -> "tuple[Pair, GenerativeGraph] | None":

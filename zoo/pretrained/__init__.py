@@ -4,7 +4,7 @@
 |--------------------|------------------------------------------------------------------------------------|
 | recipes.toml       | how each is made: pair, data, hyperparameters, method                              |
 | PAIR/DATA/...      | the posterior as `Posterior.save` writes it, without the rows, which the zoo has   |
-| PAIR/DATA/made.json | data, seed, versions, and what was found: verdict, seconds, mean score of the rows |
+| PAIR/DATA/made.json | data, seed, versions, and what was found: verdict, seconds, mean score of the rows (null: they have none) |
 
 `make pretrained` makes those whose recipe is new or changed. Loading takes no training step and runs no code of the files.
 """
@@ -88,7 +88,8 @@ def make(name: str) -> dict[str, Any]:
     how = {} if recipe["method"] == "svi" else {"kernel": recipe["method"]}
     posterior = fit(pair, table, seed=0, device="cpu", compile=False, **how, **recipe.get("settings", {}))
     found = inference.diagnose(posterior)
-    figures = {"verdict": found.verdict, "seconds": round(posterior.how["seconds"], 1), "score": float(posterior.score(table).mean())}
+    score = None if "log_likelihood" in pair.unsuited else float(posterior.score(table).mean())
+    figures = {"verdict": found.verdict, "seconds": round(posterior.how["seconds"], 1), "score": score}
     versions = {package: version(package) for package in ("latent-zoo", "torch", "pyro-ppl")}
     known = {"recipe": recipe, "seed": 0, "rows": len(table), "checksum": _checksum(table), "versions": versions, **figures}
     replace(posterior, table=None).save(FOLDER / name, overwrite=True)

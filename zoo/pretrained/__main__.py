@@ -18,7 +18,7 @@ def main() -> None:
     """Make them, one line each."""
     for name in sys.argv[1:] or filter(_stale, names()):
         known = make(name)
-        typer.echo(f"{name}: {known['seconds']:.0f} s, {known['score']:.3f} a row. {known['verdict']}")
+        typer.echo(f"{name}: {known['seconds']:.0f} s. {known['verdict']}")
 
 
 if __name__ == "__main__":
