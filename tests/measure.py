@@ -49,7 +49,7 @@ def _calibration(name: str, oracle: Any) -> dict[str, Any] | None:
     case = next(case for case in oracle.cases() if not np.isnan(case.x).any())
     pair = zoo.create(name, **case.hyperparameters)
     try:
-        found = inference.calibrate(pair, rows=torch.as_tensor(case.x), simulations=SIMULATIONS, steps=5000, particles=4, compile=False)
+        found = inference.calibrate(pair, rows=torch.as_tensor(case.x), simulations=SIMULATIONS, steps=1500, particles=4, compile=False)
     except TypeError:
         return None  # what rows share is a point, and has no posterior to calibrate
     doubts = [f"{f.name}: {f.evidence}" for f in found.findings if f.severity in ("failure", "warning")]
