@@ -1,5 +1,6 @@
 """Leave-one-out: how well each row is predicted by all the others, from draws given them all."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from .rows import LEAST, refuse_draws
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-SHOWN = 5
+# Rows named, draws that a row is judged by at least, and draws that more than these would not judge better.
+SHOWN, FEW, ENOUGH = 5, 1000, 4000
 
 
 def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
@@ -47,10 +49,12 @@ def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """Whether some rows are so telling that the posterior would be another without them."""
     if posterior.table is None or np.prod(posterior.shape) < LEAST or not np.isfinite(table["mean"]).all():
         return
-    many = posterior.table.x.shape[1] if len(posterior.table) == 1 else len(posterior.table)
-    if np.prod(posterior.shape) * many > CHEAP:
-        yield Finding("left out", "note", "not looked at: rows times draws are many.", "Call posterior.loo().")
+    many, draws = posterior.table.x.shape[1] if len(posterior.table) == 1 else len(posterior.table), np.prod(posterior.shape)
+    if min(draws, FEW) * many > CHEAP:
+        yield Finding("left out", "note", "not looked at: there are many rows.", "Call posterior.loo().")
         return
+    # Neighbours in a chain say nearly the same of a row.
+    posterior = posterior.thinned(math.ceil(draws / min(ENOUGH, CHEAP // many)) if draws > FEW else 1)
     if len(posterior.table) == 1:
         yield _steps_left_out(posterior)
         return
