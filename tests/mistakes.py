@@ -188,12 +188,6 @@ class PlainTensor(Sound):
         self.q_scale = torch.tensor(0.1, requires_grad=True)  # wrong
 
 
-class NeverMoves(Sound):
-    def __init__(self, width: float = 2.0, known: int = 10) -> None:
-        super().__init__(width, known)
-        self.q_spare = PyroParam(torch.tensor(1.0), constraints.positive)  # wrong
-
-
 class Detached(Sound):
     def guide(self, x: Tensor, size: int | None = None) -> None:
         pyro.sample("locs", dist.Normal(self.q_locs, self.q_width).to_event(1))

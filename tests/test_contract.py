@@ -26,7 +26,6 @@ NAMED = {
     "ForgotSize": ("minibatches are unbiased", "the model's log density of minibatches", "hand the size on"),
     "GuideForgotSize": ("minibatches are unbiased", "the guide's log density of minibatches", "hand the size on"),
     "PlainTensor": ("no plain tensors", "`q_scale` is a plain tensor, which never moves", "PyroParam"),
-    "NeverMoves": ("every parameter of the guide moves", "`q_spare` never moves"),
     "Detached": ("every parameter of the guide moves", "`q_scale` never moves", "detach"),
     "MadeWhileItRuns": ("parameters belong to the pair", "pyro.param('scale_loc')", "__init__"),
     "NotNamedAsTheGuides": ("other parameters are the models", "`offset` has no part in the model's density", "q_"),
