@@ -1,5 +1,6 @@
 """Rows that do not fit into memory: read a batch at a time, in a random order, checked as they come."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import tee
 from pathlib import Path
@@ -14,9 +15,12 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset,
 from .parquet import ParquetSource
 from .run import at_least
 from .shuffle import orders, spread
-from .table import Table, checked_table
+from .sparse import SparseSource, is_sparse
+from .table import Table, as_table, checked_table
 
 LARGE = 2**30
+# What is looked at before any fit: so many rows, or as many as hold so many numbers.
+SAMPLE, CELLS = 10_000, 20_000_000
 
 
 class Source(Protocol):
@@ -77,7 +81,7 @@ class Rows:
 def as_stream(x: Any) -> Rows | None:
     """`x` as rows to be streamed, or None where it is not such a thing, and `as_table` reads it.
 
-    x: a NumPy memory map, a torch Dataset whose items are rows (tensors) or tuples that begin with one, a DataLoader of such a
+    x: a NumPy memory map, a scipy sparse matrix or a DataFrame of sparse columns, a torch Dataset whose items are rows (tensors) or tuples that begin with one, a DataLoader of such a
         Dataset (its workers and `collate_fn` are used; the batches and their order are not), or a Parquet or NPY file of at
         least `LARGE` bytes.
 
@@ -89,6 +93,8 @@ def as_stream(x: Any) -> Rows | None:
         return x
     if isinstance(x, np.memmap):
         return Rows(ArraySource(x))
+    if is_sparse(x):
+        return Rows(SparseSource(x))
     if isinstance(x, DataLoader):
         return Rows(DatasetSource(_plain(x).dataset, x.collate_fn, x.num_workers))
     if isinstance(x, Dataset):
@@ -96,6 +102,14 @@ def as_stream(x: Any) -> Rows | None:
     if isinstance(x, str | Path) and Path(x).is_file() and Path(x).stat().st_size >= LARGE:
         return _large_file(Path(x))
     return None
+
+
+def glance(x: Any) -> Table:
+    """Rows by which a pair can be made and a fit can start: all of `x`, or some, evenly spread, of what is to be streamed."""
+    stream = as_stream(x)
+    if stream is None or (is_sparse(x) and math.prod(stream.shape) <= CELLS):
+        return as_table(x)
+    return stream.head(max(1, min(SAMPLE, CELLS // math.prod(stream.row_shape))))
 
 
 def streamed(x: Any, batch: int | None) -> Rows | None:
