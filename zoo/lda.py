@@ -19,6 +19,8 @@ from .word_counts import WordCounts
 
 # Sweeps of the Gibbs sampler from which a guide sets out.
 SWEEPS = 100
+# The guide has at least so many of each word in each topic.
+FEW = 1e-4
 # Shape and rate of the Gamma prior on concentrations that are learnt.
 PRIOR = 2.0
 NAMES = ("concentration", "topic_concentration")
@@ -69,7 +71,8 @@ class LatentDirichletAllocation(Pair):
         self.topics, self.vocabulary = topics, vocabulary
         self.register_buffer("length", torch.tensor(length))
         self.register_buffer("length_shape", torch.tensor(length_shape))
-        self.q_topics = PyroParam(torch.ones(topics, vocabulary), constraints.positive)
+        # How many words each topic has: given them, topics are Dirichlet(words + topic_concentration).
+        self.q_words = PyroParam(torch.ones(topics, vocabulary), constraints.positive)
         self.learnt = tuple(name for name, value in zip(NAMES, (concentration, topic_concentration), strict=True) if value is None)
         for name, value, size in zip(NAMES, (concentration, topic_concentration), ((topics,), ()), strict=True):
             if value is None:
@@ -95,8 +98,8 @@ class LatentDirichletAllocation(Pair):
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         drawn = {name: pyro.sample(name, self._q(name)) for name in self.learnt}
-        topics = pyro.sample("topics", dist.Dirichlet(self.q_topics).to_event(1))
-        concentration = drawn["concentration"] if "concentration" in drawn else self.concentration
+        concentration, smoothing = (drawn[name] if name in drawn else getattr(self, name) for name in NAMES)
+        topics = pyro.sample("topics", dist.Dirichlet(self.q_words + smoothing).to_event(1))
         with self.rows(x, size):
             pyro.sample("mixture", dist.Dirichlet(fold_in(x, topics, concentration)[0]))
 
@@ -106,7 +109,7 @@ class LatentDirichletAllocation(Pair):
         return dist.Gamma(shape, rate).to_event(shape.dim())
 
     def solve(self, x: Tensor, size: int) -> dict[str, Tensor]:
-        """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics, added to the prior.
+        """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics.
 
         A draw, because the guide has mixtures that lean on the topics drawn: given their mean they would be too sure of themselves.
 
@@ -114,14 +117,15 @@ class LatentDirichletAllocation(Pair):
         """
         mean = {name: self._q(name).mean if name in self.learnt else getattr(self, name) for name in NAMES}
         concentration, smoothing = (mean[name] for name in NAMES)
-        mixtures, words = fold_in(x, dist.Dirichlet(self.q_topics.detach()).sample(), concentration)
+        shapes = self.q_words + smoothing
+        mixtures, words = fold_in(x, dist.Dirichlet(shapes.detach()).sample(), concentration)
         scale = size / len(x)
-        found = {"q_topics": smoothing + scale * words}
+        found = {"q_words": (scale * words).clamp(min=FEW)}
         if "concentration" in self.learnt:
             tables, left = _tables(mixtures, concentration)
             found |= {"q_concentration_shape": PRIOR + scale * tables, "q_concentration_rate": PRIOR + scale * left.expand_as(tables)}
         if "topic_concentration" in self.learnt:
-            tables, left = _tables(self.q_topics, smoothing.expand(self.vocabulary))
+            tables, left = _tables(shapes, smoothing.expand(self.vocabulary))
             found |= {"q_topic_concentration_shape": PRIOR + tables.sum(), "q_topic_concentration_rate": PRIOR + self.vocabulary * left}
         return found
 
@@ -130,8 +134,7 @@ class LatentDirichletAllocation(Pair):
         chain = self._chains(x, 1)
         for _ in range(SWEEPS):
             chain.sweep()
-        counts = x.new_tensor(chain.by_word[0]).mT
-        self.q_topics = counts + chain.topic_concentration[0]
+        self.q_words = x.new_tensor(chain.by_word[0]).mT.clamp(min=FEW)
         for name, value in zip(NAMES, (chain.concentration[0], chain.topic_concentration[0]), strict=True):
             if name in self.learnt:
                 shape = getattr(self, f"q_{name}_shape")

@@ -71,8 +71,8 @@ def variational(steps: int) -> tuple[float, float]:
     import zoo
 
     def fit(x: np.ndarray) -> np.ndarray:
-        posterior = inference.svi(zoo.create("lda", x, topics=TOPICS), x, steps=steps, draws=1, device="cpu", compile=False)
-        return posterior.pair.q_topics.detach().double().numpy()
+        posterior = inference.svi(zoo.create("lda", x, topics=TOPICS), x, steps=steps, draws=20, device="cpu", compile=False)
+        return posterior.draws["topics"].mean((0, 1)).double().numpy()
 
     return timed(fit, warm=True)
 

@@ -21,7 +21,7 @@ def cases() -> list[Case]:
     return [
         Case("given", {**sizes, "concentration": 0.7, "topic_concentration": 0.9}, COUNTS),
         Case("learnt", {**sizes, "length": 8.0}, more[:4]),
-        Case("holes", {**sizes, "topic_concentration": 0.5, "length": 8.0}, holes),
+        Case("holes", {**sizes, "concentration": 1.0, "topic_concentration": 1.5, "length": 8.0}, holes),
     ]
 
 
