@@ -13,7 +13,7 @@ log = logging.getLogger("inference")
 Compile = bool | Literal["auto"]
 
 # What a graph costs here, in seconds: a node that is interpreted, an element that a node writes, and Inductor's own work.
-NODE, ELEMENT = 1e-5, 1e-9
+NODE, ELEMENT = 5e-6, 1e-9
 COMPILING, COMPILING_NODE = 8.0, 0.04
 
 

@@ -14,16 +14,16 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from .compiling import Compile, compiled, worth_compiling
 from .functorch import traceable
 from .missing import known_missing
+from .simplified import direct, simplified
 
 log = logging.getLogger("inference")
-aten = torch.ops.aten
 
 
 class Graph:
     """A function as a graph, for arguments of the shapes that it was traced on."""
 
-    def __init__(self, run: Callable[..., list[Tensor]], shape: TreeSpec) -> None:
-        self._run, self._shape = run, shape
+    def __init__(self, run: Callable[..., list[Tensor]], shape: TreeSpec, program: fx.GraphModule | None) -> None:
+        self._run, self._shape, self._program = run, shape, program
 
     def __call__(self, *args: Any) -> Any:
         return tree_unflatten(self.flat(tree_flatten(args)[0]), self._shape)
@@ -34,6 +34,11 @@ class Graph:
         with torch.no_grad():
             return self._run(*(leaf.contiguous() for leaf in leaves))
 
+    def expect(self, calls: int, leaves: list[Tensor]) -> None:
+        """Compile the graph, if it may be and is not yet, where `calls` calls on tensors like `leaves` are likely to earn it back."""
+        if self._program is not None and worth_compiling(self._program, calls):
+            self._run, self._program = compiled(self._program, [leaf.contiguous() for leaf in leaves]), None
+
 
 def traced(function: Callable, *example: Any, missing: bool, compile: Compile = False, calls: int = 0) -> Graph:
     """`function` as a graph, traced on `example`.
@@ -42,7 +47,8 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
 
     Arguments:
         missing: whether the rows that the program reads have holes.
-        compile: whether to compile the graph; "auto" does so where `calls` calls are likely to earn it back.
+        compile: whether to compile the graph; "auto" does so where `calls` calls, or more that `expect` tells of, are likely to
+            earn it back.
     """
     leaves, spec = tree_flatten(example)
     # Of their own: two arguments that are one tensor on this call would be one argument of the graph.
@@ -59,24 +65,26 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
             return flat(*leaves)
 
     with torch.no_grad():
-        run = _graph(flat, leaves, missing)
-        if run is None:
-            run = interpreted
-            run(*leaves)
-        elif compile is True or (compile == "auto" and worth_compiling(run, calls)):
-            run = compiled(run, leaves)
-    return Graph(run, shapes[0])
+        program = _graph(flat, leaves, missing)
+        if program is None:
+            interpreted(*leaves)
+            return Graph(interpreted, shapes[0], None)
+        if compile is True:
+            return Graph(compiled(program, leaves), shapes[0], None)
+        graph = Graph(direct(program).forward, shapes[0], program if compile == "auto" else None)
+        graph.expect(calls, leaves)
+    return graph
 
 
 def _graph(flat: Callable, leaves: list[Tensor], missing: bool) -> fx.GraphModule | None:
     with traceable(), known_missing(missing):
         try:
             graph = make_fx(functionalize(flat))(*leaves)
-        except (RuntimeError, NotImplementedError, TypeError) as error:
+        except (RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             log.warning("runs interpreted, slower, because it could not be traced: %s", reason)
             return None
-    return _simplified(graph)
+    return simplified(graph)
 
 
 def batched(function: Callable, missing: bool, chunk: int | None = None) -> Callable:
@@ -102,56 +110,3 @@ def _explained() -> Iterator[None]:
             "the program branches on the value of a latent, which differs from draw to draw, so that draws cannot be run together; "
             "in the model or guide write torch.where(condition, a, b) instead of `if`"
         ) from error
-
-
-def _simplified(graph: fx.GraphModule) -> fx.GraphModule:
-    """The graph (of pure operations) with what depends on no argument computed now, and nothing computed twice."""
-    known: dict[fx.Node, Any] = {}
-    seen: dict[Any, fx.Node] = {}
-    for node in list(graph.graph.nodes):
-        if node.op == "get_attr":
-            known[node] = getattr(graph, node.target)
-        if node.op != "call_function" or _random(node):
-            continue
-        if all(n in known for n in node.all_input_nodes):
-            args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
-            known[node] = node.target(*args, **kwargs)
-            if isinstance(known[node], Tensor):
-                _replace(graph, node, known[node])
-            continue
-        if same := _unchanged(node):
-            node.replace_all_uses_with(same)
-            continue
-        same = seen.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
-        if same is not node:
-            node.replace_all_uses_with(same)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-    return graph
-
-
-def _unchanged(node: fx.Node) -> fx.Node | None:
-    """The argument that an operation hands back as it was, if it does."""
-    first = node.args[0] if node.args else None
-    if node.target in (aten.alias.default, aten.detach.default):
-        return first
-    if node.target is aten.where.self and node.args[1] is node.args[2]:
-        return node.args[1]
-    if node.target is aten.permute.default:
-        dims = node.args[1]
-        return first if [d % len(dims) for d in dims] == list(range(len(dims))) else None
-    if node.target in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
-        before, after = (n.meta.get("tensor_meta") for n in (first, node))
-        return first if before is not None and after is not None and before.shape == after.shape else None
-    return None
-
-
-def _random(node: fx.Node) -> bool:
-    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-
-
-def _replace(graph: fx.GraphModule, node: fx.Node, value: Tensor) -> None:
-    name = f"_known_{node.name}"
-    graph.register_buffer(name, value)
-    with graph.graph.inserting_before(node):
-        node.replace_all_uses_with(graph.graph.get_attr(name))

@@ -11,6 +11,7 @@ from torch.func import vmap
 from .amortised import given_rows, moments
 from .predictive import averaged, over_draws, program_for, row_chunks
 from .program import Program, Values
+from .record import columns
 from .refill import refilled
 from .run import at_least, seeded
 from .table import Table
@@ -62,7 +63,7 @@ def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tupl
 
 def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
     mean, square = (value[:, None] if value is not None and value.dim() == 1 else value for value in (mean, square))
-    coords = posterior.pair.coords(posterior.how["columns"])
+    coords = posterior.pair.coords(columns(posterior) or table.columns)
     labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
 
     def dress(values: Tensor) -> Any:

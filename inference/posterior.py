@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import arviz_stats
 import numpy as np
 import pandas as pd
-import pyro
 import torch
 import xarray as xr
 from torch import Tensor
 
-from . import latent, predictive, sequences, storage
+from . import latent, predictive, record, sequences, storage
 from .amortised import SAMPLES
 from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
-from .program import Program
 from .table import Table
 
 if TYPE_CHECKING:
@@ -55,14 +53,14 @@ class Posterior:
         rows: int | None = None,
     ) -> "Posterior":
         """The result of a run, with what is known of the rows (there are `rows`, if `table` is a sample) and software in `how`."""
-        known = {
-            "columns": table.columns,
-            "row_shape": list(table.x.shape[1:]),
-            "rows": rows or len(table),
-            "frame": table.frame,
-            "software": {"torch": torch.__version__, "pyro": pyro.__version__},
-        }
-        return cls(pair, {n: d.detach() for n, d in draws.items()}, {n: s.detach() for n, s in stats.items()}, {**how, **known}, table)
+        return cls(pair, draws, stats, {**how, **record.known_of(table, rows)}, table)
+
+    def __post_init__(self) -> None:
+        # Draws from elsewhere are checked as those of a run: frozen, but for this.
+        object.__setattr__(self, "draws", record.checked_draws(self.draws))
+        object.__setattr__(self, "stats", record.checked_stats(self.stats))
+        if not (self.table is None or isinstance(self.table, Table)):
+            raise TypeError(f"table must be what inference.as_table makes of the rows, not {type(self.table).__name__}")
 
     @property
     def name(self) -> str:
@@ -79,9 +77,15 @@ class Posterior:
         return tuple(next(iter(self.draws.values())).shape[:2]) if self.draws else (1, 1)
 
     @property
+    def by_draw(self) -> dict[str, Tensor]:
+        """The statistics that there is one of for every draw."""
+        return {name: stat for name, stat in self.stats.items() if tuple(stat.shape) == self.shape}
+
+    @property
     def like(self) -> Tensor:
         """A tensor of the dtype and on the device of the draws; of the pair, where rows share no latent and there are no draws."""
-        return next(iter([*self.draws.values(), *self.pair.parameters()]))
+        floats = (t for t in [*self.draws.values(), *self.pair.parameters()] if t.is_floating_point())
+        return next(floats, torch.zeros(()))
 
     @property
     def device(self) -> torch.device:
@@ -98,7 +102,7 @@ class Posterior:
     def refuse_foreign(self) -> None:
         """Refuse draws that are not of the sites of the pair, or of other shapes, with a ValueError that names the site."""
         if self.table is not None:
-            predictive.refuse_foreign(self, Program(self.pair, predictive.some_rows(self)[:1]))
+            predictive.program_of(self, predictive.some_rows(self)[:1])
 
     def log_likelihood(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
         """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out.
@@ -200,7 +204,8 @@ class Posterior:
             default mean, sd, least, quartiles and largest of every column, and what the pair suggests.
 
         Returns: `.table` with the posterior predictive p-values, `.unlikely`, `.picture()`. Raises ValueError where no rows
-        were kept, TypeError for a pair with several observed sites.
+        were kept, for fewer than 100 data sets and for a quantity that cannot be computed, TypeError for a pair with several
+        observed sites.
 
         Source: Gelman, Meng & Stern 1996, "Posterior predictive assessment of model fitness", Statistica Sinica 6.
         """

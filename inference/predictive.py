@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from pyro import poutine
 from scipy.special import logsumexp
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from .amortised import SAMPLES, log_evidence
 from .graph import batched
-from .program import Program, Values
+from .lacking import explained
+from .memory import at_once
+from .program import Program, Values, run_unobserved
+from .record import blank_row, columns, frame, row_shape
 from .run import at_least, seeded
 from .table import Table, as_table
 
 if TYPE_CHECKING:
     from .posterior import Posterior
 
-CELLS = 20_000_000
 LOGS = 10_000_000
 
 
 def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values, each: int = 1) -> Any:
     """`function(values, x)` for every draw (first axis), batched as far as memory allows. each: how often it goes through `x`."""
-    refuse_foreign(posterior, program)
     return batched(_of_one(function), program.missing, max(1, _at_once(program) // each))(_flat(posterior, program, draws), program.x)
 
 
@@ -65,13 +65,13 @@ def _of_one(function: Callable[[Values, Tensor], Any]) -> Callable[[tuple[Values
 
 def row_chunks(program: Program, each: int) -> Iterator[Program]:
     """The program on some rows at a time, so many that memory holds each of them `each` times."""
-    for rows in program.x.split(max(1, CELLS // (8 * each * program.x[0].numel()))):
+    for rows in program.x.split(at_once(8 * each * program.x[0].numel())):
         yield Program(program.pair, rows)
 
 
 def _at_once(program: Program) -> int:
     """How many draws. The work of one is about rows x columns x categories; the categories of a pair are few."""
-    return max(1, CELLS // (8 * program.x.numel()))
+    return at_once(8 * program.x.numel())
 
 
 def rows_of(posterior: "Posterior") -> Table:
@@ -98,16 +98,22 @@ def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     any_length = posterior.pair.any_length
     table = as_table(x) if any_length else _in_order(as_table(x), posterior)
     posterior.pair.check(table, fitting=False)
-    shape = posterior.how["row_shape"]
-    if list(table.x.shape[1 + any_length :]) != shape[any_length:]:
+    shape = row_shape(posterior)
+    if shape is not None and list(table.x.shape[1 + any_length :]) != shape[any_length:]:
         raise ValueError(f"these rows have shape {list(table.x.shape[1:])}, and the rows fitted {shape}")
-    return Program(posterior.pair, table.x.to(posterior.like)), table
+    return program_of(posterior, table.x.to(posterior.like)), table
+
+
+def program_of(posterior: "Posterior", x: Tensor) -> Program:
+    """The posterior's model on rows `x` of its dtype. Raises ValueError where the draws are not of its sites."""
+    program = Program(posterior.pair, x)
+    refuse_foreign(posterior, program)
+    return program
 
 
 def some_rows(posterior: "Posterior") -> Tensor:
     """The rows that the posterior was given; zeros in the shape of one where it kept none."""
-    like = posterior.like
-    return like.new_zeros((1, *posterior.how["row_shape"])) if posterior.table is None else posterior.table.x.to(like)
+    return blank_row(posterior) if posterior.table is None else posterior.table.x.to(posterior.like)
 
 
 def amortised(posterior: "Posterior") -> bool:
@@ -117,8 +123,8 @@ def amortised(posterior: "Posterior") -> bool:
 
 def _in_order(table: Table, posterior: "Posterior") -> Table:
     """Columns that have names are matched by name, where the posterior was fitted to names too."""
-    fitted = posterior.how["columns"]
-    if not (table.frame and posterior.how["frame"]) or table.columns == fitted or len(table.columns) != len(fitted):
+    fitted = columns(posterior)
+    if fitted is None or not (table.frame and frame(posterior)) or table.columns == fitted or len(table.columns) != len(fitted):
         return table
     strange = [c for c in table.columns if c not in fitted]
     if strange:
@@ -152,7 +158,7 @@ def log_likelihood_by_rows(posterior: "Posterior", table: Table, samples: int = 
 
 def log_prior(posterior: "Posterior") -> dict[str, Tensor]:
     """(chain, draw) log density of each site that the rows share, at each draw: what the model says before it sees a row."""
-    program = Program(posterior.pair, some_rows(posterior)[:1])
+    program = program_of(posterior, some_rows(posterior)[:1])
     if not program.parameters:
         return {}
 
@@ -173,22 +179,21 @@ def score(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0)
 
 def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
     """The observed site of one row given the parameters `values`, its latents drawn too; `x` (1, ...) gives its shape."""
-    model = poutine.condition(poutine.uncondition(program.pair.model), data=values)
-    return poutine.trace(model).get_trace(x).nodes[program.observed[0]]["value"]
+    with explained(f"{type(program.pair).__name__}: the distribution of {program.observed[0]!r} cannot be drawn from"):
+        return run_unobserved(program.pair.model, values, x).nodes[program.observed[0]]["value"]
 
 
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     at_least(1, rows=rows)
-    template = posterior.like.new_zeros((1, *posterior.how["row_shape"]))
-    program = Program(posterior.pair, template)
+    template = blank_row(posterior)
+    program = program_of(posterior, template)
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
         values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
         simulate = _of_one(partial(new_row, program))
-        new = batched(simulate, missing=False, chunk=max(1, CELLS // (8 * template.numel())))((values, chosen), template)
+        new = batched(simulate, missing=False, chunk=at_once(8 * template.numel()))((values, chosen), template)
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])
-    columns = posterior.how["columns"]
-    return pd.DataFrame(new.cpu().numpy(), columns=columns) if posterior.how["frame"] else new
+    return pd.DataFrame(new.cpu().numpy(), columns=columns(posterior)) if frame(posterior) else new

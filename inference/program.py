@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from .elimination import is_sample, local, row_terms
+from .lacking import Lacking, explained
 from .missing import any_missing
 from .pair import Pair
 
@@ -86,8 +87,9 @@ class Program:
     def has_mean(self) -> bool:
         """Whether the observed distribution is of whole rows, has a mean, and knows it."""
         try:
-            mean = self._law.mean
-        except NotImplementedError:
+            with explained("there is no mean"):
+                mean = self._law.mean
+        except Lacking:
             return False
         return mean.numel() == self.x.numel() and not bool(mean.isnan().any())
 
@@ -179,6 +181,11 @@ class Program:
         """The values of the deterministic sites that belong to no row; one row is enough to know them."""
         trace = poutine.trace(poutine.condition(self.pair.model, data=values)).get_trace(x[:1], self.size)
         return {name: trace.nodes[name]["value"] for name, site in self.derived.items() if not site.local}
+
+
+def run_unobserved(model: Callable, values: Values, x: Tensor) -> Trace:
+    """One run of a model given `values`, all else drawn, the rows too; of `x` (rows, ...) it takes the shape."""
+    return poutine.trace(poutine.condition(poutine.uncondition(model), data=values)).get_trace(x)
 
 
 def run_eagerly(function: Callable, name: str, x: Tensor, size: int) -> Trace:

@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from .graph import batched
-from .predictive import CELLS, new_row, some_rows
-from .program import Program, Values, run_eagerly
+from .lacking import Lacking, explained
+from .memory import at_once
+from .predictive import new_row, program_of, some_rows
+from .program import Program, Values, run_eagerly, run_unobserved
 from .run import at_least, seeded
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -
     x = refuse_no_whole_rows(posterior)
     draws = max(1, LIMIT // (chains * x.numel())) if draws is None else draws
     chosen = torch.linspace(0, available - 1, min(draws, available), device=x.device).round().long()
-    program = Program(posterior.pair, x)
+    program = program_of(posterior, x)
     values = {name: posterior.draws[name][:, chosen].flatten(0, 1) for name in program.parameters}
     with seeded(seed, x.device):
         return Replicates(_rows(program, values, chains * len(chosen)).unflatten(0, (chains, len(chosen))), chosen)
@@ -55,11 +57,11 @@ def of_data_sets(posterior: "Posterior", function: Callable[[Tensor], Any], draw
     Raises ValueError where no rows were kept, TypeError for a model with several observed sites.
     """
     x = _kept(posterior)
-    program, total = Program(posterior.pair, x), math.prod(posterior.shape)
+    program, total = program_of(posterior, x), math.prod(posterior.shape)
     found = []
     with seeded(seed, x.device), torch.no_grad():
         chosen = torch.randperm(total, device=x.device)[torch.arange(draws, device=x.device) % total]
-        for some in chosen.split(max(1, CELLS // (8 * x.numel()))):
+        for some in chosen.split(at_once(8 * x.numel())):
             values = {name: posterior.draws[name].flatten(0, 1)[some] for name in program.parameters}
             found.append(torch.vmap(function)(_rows(program, values, len(some))))
         return function(_data(program)), tree_map(lambda *parts: torch.cat(parts), *found)
@@ -109,8 +111,9 @@ def _kept(posterior: "Posterior") -> Tensor:
 def counts(posterior: "Posterior") -> bool:
     """Whether the rows are whole numbers by their distribution. One that does not tell its support is taken to be continuous."""
     try:
-        return observed_site(posterior)["fn"].support.is_discrete
-    except NotImplementedError:
+        with explained("there is no support"):
+            return observed_site(posterior)["fn"].support.is_discrete
+    except Lacking:
         return False
 
 
@@ -128,12 +131,21 @@ def _rows(program: Program, values: Values, count: int) -> Tensor:
     def rows(draw: tuple[Values, Tensor], x: Tensor) -> Tensor:
         return torch.func.vmap(partial(new_row, program, draw[0]), randomness="different")(x[:, None])
 
-    step = max(1, CELLS // (8 * x[:1].numel()))
+    step = at_once(8 * x[:1].numel())
     for first in range(0, len(x), step):
         some = x[first : first + step]
-        drawn = batched(rows, program.missing, max(1, CELLS // (8 * some.numel())))((values, numbers), some)
+        drawn = _together(batched(rows, program.missing, at_once(8 * some.numel())), (values, numbers), some)
         new[:, first : first + step] = drawn.reshape(count, len(some), *data.shape[1:])
     return new.masked_fill_(data.isnan(), math.nan)
+
+
+def _together(rows: Callable, *given: Any) -> Tensor:
+    """`rows` of what is given. Raises TypeError where torch cannot draw from a distribution for many data sets at once."""
+    try:
+        return rows(*given)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TypeError(f"rows cannot be drawn for many data sets at once: {reason}") from error
 
 
 def _data(program: Program) -> Tensor:
@@ -155,7 +167,7 @@ def _prior(program: Program, count: int) -> Values:
     shared = [name for name, site in (program.sites | program.derived).items() if not site.local]
 
     def one(_: Tensor, x: Tensor) -> Values:
-        trace = poutine.trace(poutine.uncondition(program.pair.model)).get_trace(x)
-        return {name: trace.nodes[name]["value"] for name in shared}
+        nodes = run_unobserved(program.pair.model, {}, x).nodes
+        return {name: nodes[name]["value"] for name in shared}
 
     return batched(one, program.missing)(program.x.new_zeros(count), program.x[:1])

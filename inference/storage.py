@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from .pair import Pair, checked
+from .record import known_of
 from .table import Table
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _write(posterior: "Posterior", folder: Path) -> None:
     record = {
         "format": FORMAT,
         "pair": {"class": f"{cls.__module__}:{cls.__qualname__}", "hyperparameters": posterior.pair.hyperparameters},
-        "how": dict(posterior.how),
+        "how": {**({} if posterior.table is None else known_of(posterior.table)), **posterior.how},
         "sites": list(posterior.draws),
         "index": None if posterior.table is None or posterior.table.index.name is None else str(posterior.table.index.name),
         "files": {name: _checksum(folder / name) for name in ("posterior.safetensors", "arviz.nc")},

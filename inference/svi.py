@@ -16,6 +16,7 @@ from .checkpoint import Checkpoint, fingerprint
 from .compiling import Compile, check_compile
 from .graph import batched
 from .guides import check_name, starts
+from .memory import at_once
 from .objectives import OBJECTIVES, RenyiBound, run_guide
 from .optimiser import check_optimiser
 from .pair import Pair
@@ -31,7 +32,6 @@ from .unconstrained import fixed
 from .validation import hold_out
 
 USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle"}
-CELLS = 20_000_000
 
 
 def svi(
@@ -195,6 +195,6 @@ def _draw(objective: RenyiBound, x: Tensor, count: int, whole: bool) -> tuple[Va
         densities = {"lp": program.log_joint(values, x), "log_q": log_q} if whole else {}
         return shared, program.derive(shared, x), densities
 
-    chunk = max(1, CELLS // max(1, x.numel()))
+    chunk = at_once(x.numel())
     parts = batched(one, program.missing, chunk)(x.new_zeros(count))
     return tuple({name: value[None] for name, value in part.items()} for part in parts)

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.distributions import biject_to, transforms
 
 from .functorch import traceable
+from .lacking import explained
 from .missing import known_missing
 from .program import Program, Site, Values
 
@@ -47,13 +48,11 @@ def check_jacobians(flat: Flat, sites: dict[str, Site]) -> None:
     """Refuse supports whose bijection has no known Jacobian, which MCMC needs. Raises TypeError that names the site."""
     for name, shape in flat.shapes.items():
         value = torch.full(shape, 0.1)
-        try:
+        with explained(
+            f"site {name!r} has support {sites[name].support}, whose bijection has no known Jacobian. "
+            "Use a distribution on a support that has one (`inference.supports.cholesky` for Cholesky factors)."
+        ):
             flat.transforms[name].log_abs_det_jacobian(value, flat.transforms[name](value))
-        except NotImplementedError:
-            raise TypeError(
-                f"site {name!r} has support {sites[name].support}, whose bijection has no known Jacobian. "
-                "Use a distribution on a support that has one (`inference.supports.cholesky` for Cholesky factors)."
-            ) from None
 
 
 def fixed(program: Program, x: Tensor) -> dict[str, list[int]]:
@@ -70,7 +69,5 @@ def fixed(program: Program, x: Tensor) -> dict[str, list[int]]:
 
 
 def _bijection(site: Site) -> transforms.Transform:
-    try:
+    with explained(f"site {site.name!r} has support {site.support}, which has no bijection to the reals"):
         return biject_to(site.support)
-    except NotImplementedError:
-        raise TypeError(f"site {site.name!r} has support {site.support}, which has no bijection to the reals") from None

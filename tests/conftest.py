@@ -1,5 +1,6 @@
 """Every test starts alike: the same seed, float64, one thread, and an empty parameter store that it must leave empty."""
 
+import importlib
 from collections.abc import Iterator
 
 import pyro
@@ -35,3 +36,14 @@ def alike() -> Iterator[None]:
     pyro.clear_param_store()
     torch.set_default_dtype(dtype)
     assert not left, f"the test left parameters in Pyro's global store: {left}"
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is refused before any work: a fit or a run that starts fails the test."""
+
+    def started(*args: object, **kwargs: object) -> None:
+        pytest.fail("work was begun on input that should have been refused")
+
+    monkeypatch.setattr(importlib.import_module("inference.svi"), "_fit", started)
+    monkeypatch.setattr(importlib.import_module("inference.mcmc.run"), "_through", started)

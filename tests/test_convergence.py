@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inference.diagnostics import convergence as module
-from inference.diagnostics.convergence import COLUMNS, convergence
+from inference.diagnostics.convergence import COLUMNS, convergence, ess_bulk, ess_mean
 
 AXES = {"chain_axis": 0, "draw_axis": 1}
 
@@ -17,6 +17,7 @@ def _arviz(draws: np.ndarray) -> dict[str, np.ndarray]:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return {
+            "ess_mean": arviz_stats.ess(draws, method="mean", **AXES),
             "mcse_mean": arviz_stats.mcse(draws, method="mean", **AXES),
             "ess_bulk": arviz_stats.ess(draws, method="bulk", **AXES),
             "ess_tail": arviz_stats.ess(draws, method="tail", prob=(0.05, 0.95), **AXES),
@@ -48,7 +49,8 @@ def _every_kind(chains: int, draws: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(4, 250), (4, 251), (1, 100), (2, 4), (3, 5), (2, 6), (2, 7), (8, 12), (64, 100)], ids=str)
 def test_numbers_are_arvizs(shape):
     draws = _every_kind(*shape)
-    found = convergence(draws)
+    found = {**convergence(draws), "ess_mean": ess_mean(draws)}
+    np.testing.assert_array_equal(ess_bulk(draws), found["ess_bulk"])
     for name, expected in _arviz(draws).items():
         np.testing.assert_allclose(found[name], expected, rtol=1e-10, atol=0, err_msg=name)
 
@@ -76,6 +78,7 @@ def test_parameters_are_judged_each_by_itself(monkeypatch):
 def test_too_few_draws_have_no_convergence(shape):
     found = convergence(np.random.default_rng(0).normal(size=(*shape, 2)))
     assert all(np.isnan(found[name]).all() for name in COLUMNS[4:])
+    assert np.isnan(ess_mean(np.ones((*shape, 2)))).all()
     assert np.isfinite(found["mean"]).all()
 
 

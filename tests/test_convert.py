@@ -49,10 +49,10 @@ def test_the_draws_that_arviz_gets_are_aligned():
 
 def test_axes_and_entries_have_names():
     tree = chains().to_arviz(groups="all")
-    assert tree["posterior/locs"].dims == ("chain", "draw", "component", "feature")
+    assert tree["posterior/locs"].dims == ("chain", "draw", "part", "feature")
     assert list(tree["posterior/locs"].coords["feature"].values) == ["eruptions", "waiting"]
     assert tree["posterior_predictive/x"].dims == ("chain", "draw", "row", "feature")
-    assert tree["prior/weights"].dims == ("chain", "draw", "component")
+    assert tree["prior/weights"].dims == ("chain", "draw", "part")
     assert tree["constant_data/components"].item() == 2
 
 

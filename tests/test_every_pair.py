@@ -287,7 +287,7 @@ def test_holes_are_accepted_everywhere(fit):
 def test_a_posterior_is_criticised(subject):
     posterior = _fitted("svi", str(subject))
     looked_at = {f.name for f in inference.diagnose(posterior).findings if "not looked at" not in f.evidence}
-    assert np.isfinite(posterior.check(draws=20).table).all(axis=None)
+    assert np.isfinite(posterior.check(draws=100).table).all(axis=None)
     if _point(subject):
         assert {"active latents", "k-hat by row", "predictive checks"} <= looked_at
         return

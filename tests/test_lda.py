@@ -15,9 +15,7 @@ import inference
 from inference.diagnostics.convergence import convergence
 import zoo
 from tests.oracles import lda as oracle
-from zoo.coherence import coherence_of
 from zoo.fold_in import _dense, fold_in
-from zoo.text import word_counts
 from zoo.topic_answers import halves
 from zoo.topic_gibbs import TopicGibbs
 from zoo.word_counts import WordCounts
@@ -180,44 +178,6 @@ def test_counts_of_words_are_negative_binomial_in_number_and_filled_by_their_law
     filled = law.fill(row.expand(40_000, 3))
     assert torch.equal(filled[:, 0].unique(), row[:1])
     assert filled[:, 1].mean().item() == pytest.approx(0.3 * 7 / (2 / 6 + 0.7), rel=0.03)
-
-
-def test_words_of_topics_are_told_with_what_is_known_of_them():
-    x, _ = bars()
-    posterior = inference.svi(zoo.create("lda", x, topics=10), x, steps=30, restarts=4, device="cpu", compile=False)
-    table = posterior.topics(5)
-    assert list(table.columns) == ["word", "probability", "sd", "lift", "frex"]
-    assert table.index.names == ["topic", "rank"]
-    assert len(table) == 50
-    for _, words in table.groupby(level="topic"):
-        places = {int(word) for word in words["word"]}
-        assert len({place // 5 for place in places}) == 1 or len({place % 5 for place in places}) == 1
-        assert words["probability"].is_monotonic_decreasing
-    assert posterior.topics(3, by="frex")["frex"].min() > 0.5
-    assert posterior.diversity(5) == 0.5  # each word is in a row and in a column
-    assert posterior.coherence(n=5).between(0.1, 1).all()
-    with pytest.raises(ValueError, match="by='rank'.*frex"):
-        posterior.topics(by="rank")
-    assert "topics" in dir(posterior)
-    with pytest.raises(AttributeError, match="'forecasts'"):
-        posterior.forecasts()
-
-
-# gensim 4.4.0: CoherenceModel(topics=, texts=, dictionary=, coherence=, window_size=100).get_coherence_per_topic() of these texts.
-TEXTS = ["cat dog fish", "cat dog", "fish sea", "sea ship fish", "ship sea cat", "dog ship"]
-GENSIM = {
-    "npmi": [-0.06357642130343046, 0.09914154292146504, -0.3047544041459895],
-    "c_v": [0.4926207341511879, 0.6633678960655276, 0.34141014288507093],
-    "u_mass": [-0.8675632284764614, -0.6365141682908129, -9.480650444045294],
-}
-
-
-@pytest.mark.parametrize("measure", GENSIM)
-def test_coherence_is_gensims(measure):
-    counts = word_counts(TEXTS)
-    words = list(counts.columns)
-    topics = np.array([[words.index(w) for w in topic] for topic in (["cat", "dog", "fish"], ["sea", "ship", "fish"], ["dog", "sea", "cat"])])
-    np.testing.assert_allclose(coherence_of(topics, counts.to_numpy() > 0, measure), GENSIM[measure], rtol=1e-9)
 
 
 REFUSED = {

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -10,17 +9,11 @@ import torch
 from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
-from torch.func import grad_and_value
 
 import inference
-from inference import as_table, predictive, refill
-from inference.diagnostics.codes import by_row, used
-from inference.functorch import traceable
-from inference.graph import batched
-from inference.objectives import OBJECTIVES, MeanFieldELBO, NegativeELBO
+from inference import as_table, memory, predictive, refill
 from inference.program import Program
 from tests.linear import BIAS, NOISE, WEIGHT, Linear, exact, filled, posterior_of, rows
-from tests.test_objectives import Pathless
 
 
 @pytest.mark.parametrize("holes", [False, True])
@@ -38,7 +31,7 @@ def test_an_exact_guide_needs_one_draw_whatever_fits_into_memory(monkeypatch):
     x, posterior = rows(), posterior_of(Linear(), rows())
     truth = exact().log_prob(x)
     torch.testing.assert_close(posterior.score(x, samples=1), truth, rtol=1e-10, atol=0)
-    monkeypatch.setattr(predictive, "CELLS", 8 * 4 * 5 * 3)
+    monkeypatch.setattr(memory, "CELLS", 8 * 4 * 5 * 3)
     assert [len(part.x) for part in predictive.row_chunks(Program(posterior.pair, x), 5)] == [3, 3, 3, 3]
     torch.testing.assert_close(posterior.log_likelihood(x, samples=5)[0, 0], truth, rtol=1e-10, atol=0)
 
@@ -91,188 +84,6 @@ def test_without_acceptance_holes_would_be_filled_wrong(monkeypatch):
     x = rows(6, holes=True)
     _, sd = posterior_of(Linear(1.6), x).impute(x)
     assert (sd - filled(x)[1]).abs().max() > 0.06
-
-
-@pytest.mark.parametrize("batch", [12, 5])
-def test_a_divergence_in_closed_form_leaves_no_noise_where_the_decoder_is_blind(batch):
-    pair = Linear(off=1.4)
-    with torch.no_grad():
-        pair.decoder.weight.zero_()
-    x = rows()
-    program = Program(pair, x)
-    objective = MeanFieldELBO(program, pair.guide)
-    assert objective.closed == ["z"]
-    values = {n: p.detach() for n, p in objective.named_parameters()}
-    some = x[:batch]
-    found = torch.stack([objective.loss(values, some) for _ in range(3)])
-    q = dist.Normal(pair.q_encoder(some), pair.q_scale)
-    loss = torch.distributions.kl_divergence(q, dist.Normal(torch.zeros(2), 1.0)).sum() - dist.Normal(BIAS, NOISE).log_prob(some).sum()
-    torch.testing.assert_close(found, (loss * 12 / batch).detach().expand(3), rtol=1e-10, atol=0)
-
-
-ORDERS = [("iwae", {}, 0.0), ("renyi", {"alpha": 0.5}, 0.5), ("renyi", {"alpha": 2.0}, 2.0)]
-
-
-@pytest.mark.parametrize(("name", "given", "order"), ORDERS)
-def test_each_row_has_a_bound_of_its_own(name, given, order):
-    pair, x = Linear(), rows(6)
-    objective = OBJECTIVES[name](Program(pair, x), pair.guide, particles=3, **given)
-    values = {n: p.detach() for n, p in objective.named_parameters()}
-    for some in (x, x[:2]):
-        with traceable():
-            grads, loss = grad_and_value(objective.loss)(values, some)
-        torch.testing.assert_close(loss, -exact().log_prob(some).sum() * 6 / len(some), rtol=1e-10, atol=0)
-        assert grads["pair.q_scale_unconstrained"].abs().max() < 1e-8
-
-
-class Score(Linear):
-    """Its guide's draws have no gradient."""
-
-    law = Pathless
-
-
-@pytest.mark.parametrize("cls", [Linear, Score])
-@pytest.mark.parametrize(("name", "given", "order"), ORDERS)
-def test_the_bounds_of_rows_and_their_gradients_are_right_on_average(name, given, order, cls):
-    pair, x = cls(off=1.3), rows(3)
-    objective = OBJECTIVES[name](Program(pair, x), pair.guide, particles=2, **given)
-    values = {n: p.detach().expand(20_000, *p.shape) for n, p in objective.named_parameters()}
-
-    def total(values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        each = torch.func.vmap(objective.loss, (0, None), randomness="different")(values, x)
-        return each.sum(), each
-
-    with traceable():
-        grads, (_, losses) = grad_and_value(total, has_aux=True)(values)
-    by_hand = _bound_by_hand(pair, x, order, 200_000)
-    slopes = torch.autograd.grad(-by_hand.mean(0).sum(), [pair.q_scale_unconstrained, pair.decoder.weight])
-    _near(losses.detach(), -by_hand.detach().sum(1))
-    for parameter, slope in zip(("q_scale_unconstrained", "decoder.weight"), slopes, strict=True):
-        found = grads[f"pair.{parameter}"]
-        error = found.std(0) / len(found) ** 0.5
-        assert ((found.mean(0) - slope).abs() < 5 * error + 0.01).all()
-
-
-def _bound_by_hand(pair: Linear, x: Tensor, order: float, count: int) -> Tensor:
-    """(count, rows) the bound of each row by two draws of the guide."""
-    q = dist.Normal(pair.q_encoder(x).expand(count, 2, -1, -1), pair.q_scale)
-    z = q.rsample()
-    log_p = dist.Normal(0.0, 1.0).log_prob(z).sum(-1) + dist.Normal(pair.decoder(z), NOISE).log_prob(x).sum(-1)
-    log_w = (1 - order) * (log_p - q.log_prob(z).sum(-1))
-    return (log_w.logsumexp(1) - np.log(2)) / (1 - order)
-
-
-def _near(one: Tensor, other: Tensor) -> None:
-    """Two samples have the same mean, up to four standard errors."""
-    error = (one.var() / len(one) + other.var() / len(other)).sqrt()
-    assert (one.mean() - other.mean()).abs() < 4 * error
-
-
-def test_a_fit_finds_the_law_of_the_rows_and_the_encoder(caplog):
-    x = rows(200)
-    pair = Linear(off=0.5)
-    with torch.no_grad():
-        pair.decoder.weight.mul_(0.2)
-        pair.q_encoder.weight.zero_()
-    before = {name: value.clone() for name, value in pair.state_dict().items()}
-    posterior = inference.svi(pair, x, objective="mean_field", lr=0.02, particles=1, steps=2000, device="cpu", compile=False)
-    assert posterior.shape == (1, 1)
-    assert posterior.draws == {}
-    assert set(posterior.stats) == {"loss"}
-    assert all(torch.equal(value, before[name]) for name, value in pair.state_dict().items())
-    # No density of this form gives the rows more than the truth by much.
-    assert posterior.score(x).mean() > exact().log_prob(x).mean() - 0.03
-    torch.testing.assert_close(posterior.score(x, samples=1).mean(), posterior.score(x).mean(), rtol=0, atol=0.1)
-    assert not caplog.records
-
-
-@pytest.fixture
-def point() -> inference.Posterior:
-    return posterior_of(Linear(off=1.3), rows(30))
-
-
-def test_a_point_is_saved_and_loaded_with_its_weights(point, tmp_path):
-    with torch.no_grad():
-        point.pair.decoder.bias.add_(1.0)
-    again = inference.load(point.save(tmp_path / "saved"), pair=Linear)
-    x = point.table.x
-    assert again.draws == {}
-    assert again.like.dtype == torch.float64
-    assert torch.equal(again.score(x), point.score(x))
-    assert torch.equal(again.generate(3), point.generate(3))
-    assert torch.equal(again.table.x, x)
-
-
-def test_a_point_tells_arviz_of_its_rows(point):
-    tree = point.to_arviz(groups="all", draws=5)
-    assert "posterior" not in tree.children
-    assert tree["log_likelihood"]["x"].shape == (1, 1, 30)
-    np.testing.assert_allclose(tree["log_likelihood"]["x"][0, 0], point.score(point.table.x))
-    assert tree["posterior_predictive"]["x"].shape == (1, 1, 30, 4)
-    assert tree["prior_predictive"]["x"].shape == (1, 5, 30, 4)
-
-
-def test_a_point_has_a_report(point, tmp_path):
-    report = inference.diagnose(point)
-    assert report.ok
-    assert {f.name: f.severity for f in report.findings} == {
-        "loss": "good",
-        "active latents": "good",
-        "k-hat by row": "good",
-        "density": "note",
-        "predictive checks": "good",
-    }
-    assert "2 of 2 latents" in str(report)
-    assert "Empty" not in str(report)
-    page = report.to_html(tmp_path / "report.html").read_text()
-    assert "k-hat by row" in page
-    assert "Parameters" not in page
-    assert repr(point) == "<Posterior of Linear by svi: a point>"
-
-
-def test_latents_that_tell_nothing_are_found():
-    pair, x = Linear(), rows(60)
-    with torch.no_grad():
-        pair.q_encoder.weight[1] = 0.0
-        pair.q_scale = torch.tensor([0.3, 1.0])
-    assert used(posterior_of(pair, x), as_table(x))["z"].tolist() == [True, False]
-    assert "1 of 2 latents" in str(inference.diagnose(posterior_of(pair, x)))
-    with torch.no_grad():
-        pair.q_encoder.weight[0] = 0.0
-    report = inference.diagnose(posterior_of(pair, x))
-    assert [f.name for f in report.findings if f.severity == "failure"] == ["active latents"]
-
-
-def test_k_hat_of_every_row_tells_a_guide_that_is_too_narrow():
-    x = rows(50)
-    exact_guide, wide, narrow = (by_row(posterior_of(Linear(off), x), as_table(x)) for off in (1.0, 1.3, 0.4))
-    assert np.isneginf(exact_guide.khat).all()
-    np.testing.assert_allclose(exact_guide.elbo, exact().log_prob(x))
-    assert (wide.khat < 0.5).mean() > 0.95
-    assert (narrow.khat > 0.5).mean() > 0.8
-    finding = next(f for f in inference.diagnose(posterior_of(Linear(0.4), x)).findings if f.name == "k-hat by row")
-    assert finding.severity == "warning"
-
-
-REFUSED = {
-    "mcmc": (TypeError, lambda p: inference.mcmc(p.pair, p.table.x, device="cpu"), ["Linear.model", "'z'", "mcmc", "svi", "integrate"]),
-    "map": (TypeError, lambda p: inference.svi(p.pair, p.table.x, guide="map", device="cpu"), ["'z'", "guide='map'", "own guide"]),
-    "automatic": (TypeError, lambda p: inference.svi(p.pair, p.table.x, guide="AutoNormal", device="cpu"), ["'z'", "AutoNormal"]),
-    "calibrate": (TypeError, lambda p: inference.calibrate(p.pair, rows=p.table.x, simulations=20), ["'z'", "calibrate"]),
-    "loo": (ValueError, lambda p: p.loo(), ["point", "no draws", "validation", "score"]),
-    "sensitivity": (ValueError, lambda p: p.sensitivity(), ["point", "no draws"]),
-    "resampled": (ValueError, lambda p: p.resampled(), ["not known"]),
-    "compare": (ValueError, lambda p: inference.compare({"a": p, "b": p}), ["point", "score"]),
-    "no samples": (ValueError, lambda p: p.score(p.table.x, samples=0), ["samples=0"]),
-}
-
-
-@pytest.mark.parametrize("door", REFUSED)
-def test_what_cannot_be_done_is_refused_with_the_way_out(point, door):
-    error, call, parts = REFUSED[door]
-    with pytest.raises(error) as caught:
-        call(point)
-    assert [part for part in parts if part not in str(caught.value)] == []
 
 
 def test_a_guide_that_draws_a_rows_latents_outside_the_plate_is_refused():
@@ -334,22 +145,6 @@ def test_what_rows_share_is_fitted_together_with_the_encoder():
     assert set(posterior.stats) == {"loss"}
     assert (offset.mean() - loc).abs() < 5 * scale / 1000**0.5 + 0.1 * scale
     assert offset.std().item() == pytest.approx(scale.item(), rel=0.15)
-
-
-def test_rows_with_holes_in_a_minibatch_keep_the_loss_unbiased():
-    x = rows(12, holes=True)
-    pair = Linear()
-    program = Program(pair, x)
-    objective = NegativeELBO(program, pair.guide)
-    values = {n: p.detach() for n, p in objective.named_parameters()}
-
-    def losses(some: Tensor) -> Tensor:
-        return batched(lambda _: objective.loss(values, some), missing=True)(torch.zeros(4000))
-
-    whole, parts = losses(x), torch.cat([losses(part) for part in x.split(3)])
-    error = (whole.var() / len(whole) + parts.var() / len(parts)).sqrt()
-    assert error < 0.005 * whole.mean().abs()
-    assert (whole.mean() - parts.mean()).abs() < 4 * error
 
 
 def test_a_frame_comes_back_as_a_frame():

@@ -15,8 +15,10 @@ from torch import Tensor
 import inference
 import zoo
 from inference import Finding, Pair, Posterior, as_table, diagnose, predictive
+from inference.diagnostics.loo import relative_efficiency
 from tests.conjugate import Location, by_chains, by_guide, left_out, location, rows, scaled
 from tests.oracles import gmm as oracle
+from tests.posteriors import chains, switched
 
 PAIR = Location()
 
@@ -63,6 +65,30 @@ def test_it_is_arvizs():
         assert found[name] == pytest.approx(theirs[name], rel=1e-8)
     assert (found.n_samples, found.n_data_points, found.warning) == (800, 30, theirs.warning)
     assert str(found) == str(theirs)
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter:UserWarning")
+def test_it_is_arvizs_for_a_mixture_whose_labels_switch_and_whose_draws_hang_together():
+    posterior = switched(chains(draws=100))
+    for name, value in posterior.draws.items():
+        posterior.draws[name][:, 1::2] = value[:, ::2]
+    found, theirs = posterior.loo(), arviz_stats.loo(posterior.to_arviz(), pointwise=True)
+    assert relative_efficiency(posterior) < 0.8
+    np.testing.assert_allclose(found.pareto_k, theirs.pareto_k, rtol=1e-6)
+    np.testing.assert_allclose(found.elpd_i, theirs.elpd_i, rtol=1e-8)
+
+
+def test_resampled_draws_are_advised_only_where_they_would_be_given():
+    for by, advised in ((0.5, False), (0.62, True)):
+        x = rows()
+        posterior = by_guide(PAIR, x, scaled(location(PAIR, x), by), 4000, seed=5)
+        found = finding(dataclasses.replace(posterior, pair=Location(), table=as_table(with_outlier())))
+        assert (found.severity, "posterior.resampled()" in found.advice) == ("note", advised)
+        if advised:
+            posterior.resampled()
+        else:
+            with pytest.raises(ValueError, match="cannot be reweighed"):
+                posterior.resampled()
 
 
 def test_it_is_arvizs_for_a_guide():
@@ -120,7 +146,7 @@ def test_a_chain_that_stands_still_is_no_crash():
     found = posterior.loo()
     assert found.warning
     assert np.isfinite(found.elpd_i).all()
-    assert diagnose(posterior).verdict.startswith("Do not believe it yet: R-hat")
+    assert diagnose(posterior).verdict.startswith("Do not believe it yet: stuck, R-hat")
 
 
 def test_many_rows_are_not_looked_at_unasked(monkeypatch):

@@ -1,11 +1,7 @@
-"""Data sets drawn from a posterior beside the data: a model that fits passes, planted misfits are caught; prior sensitivity."""
+"""Data sets drawn from a posterior beside the data: a model that fits passes, planted misfits are caught."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
 
-import arviz_base
-import arviz_stats
 import matplotlib.pyplot as plt
 import numpy as np
 import pyro
@@ -17,9 +13,10 @@ from torch import Tensor
 
 import inference
 import zoo
-from inference import Finding, Pair, Posterior, as_table, diagnose, predictive, replicate
+from inference import Finding, Pair, Posterior, as_table, diagnose, memory, replicate
 from inference.diagnostics.quantities import BY_COLUMN, quantile
-from tests.conjugate import Location, by_chains, by_guide, location, rows
+from tests.conjugate import Location, by_chains, location, rows
+from tests.normals import heavy_tails, normal_rows, one_normal, rows_with_holes, two_clumps
 from tests.test_elimination import Topics
 
 PAIR = Location()
@@ -27,37 +24,6 @@ PAIR = Location()
 
 def finding(posterior: Posterior) -> Finding:
     return next(f for f in diagnose(posterior).findings if f.name == "predictive checks")
-
-
-@functools.cache
-def one_normal(make: Callable[[], Tensor]) -> Posterior:
-    """A mixture of one component, whose guide starts at the exact posterior."""
-    x = make()
-    pair = zoo.create("gmm", x, components=1)
-    return inference.svi(pair, x, steps=1, draws=1000, progress=False, compile=False, device="cpu")
-
-
-def normal_rows() -> Tensor:
-    return torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[1.0, 0.7], [0.0, 0.7]])
-
-
-def rows_with_holes() -> Tensor:
-    x = normal_rows()
-    x[::3, 1] = torch.nan
-    return x
-
-
-def heavy_tails() -> Tensor:
-    """Student's t with two degrees of freedom."""
-    generator = torch.Generator().manual_seed(0)
-    chi = torch.randn(200, 2, 2, generator=generator).square().sum(-1) / 2
-    return torch.randn(200, 2, generator=generator) / chi.sqrt()
-
-
-def two_clumps() -> Tensor:
-    x = normal_rows()
-    x[:70, 0] += 8.0
-    return x
 
 
 @pytest.mark.parametrize(("make", "least"), [(normal_rows, 0.5), (rows_with_holes, 0.05)])
@@ -111,30 +77,30 @@ def test_the_data_sets_are_draws_of_the_posterior_predictive_distribution():
 
 def test_p_is_how_often_a_data_set_lies_as_far_out():
     posterior = by_chains(PAIR, rows())
-    checks = posterior.check(lambda x: x.amax(), draws=99)
+    checks = posterior.check(lambda x: x.amax(), draws=100)
     drawn, seen = checks.replicated[:, 0], float(rows().max())
-    assert checks.replicated.shape == (99, 1)
+    assert checks.replicated.shape == (100, 1)
     assert list(checks.table.index) == ["<lambda>"]
-    assert checks.table["p"].iloc[0] == pytest.approx(min(1, 2 * (min((drawn >= seen).sum(), (drawn <= seen).sum()) + 1) / 100))
-    assert torch.equal(torch.as_tensor(posterior.check(lambda x: x.amax(), draws=99).replicated), torch.as_tensor(checks.replicated))
-    assert not np.array_equal(posterior.check(lambda x: x.amax(), draws=99, seed=1).replicated, checks.replicated)
+    assert checks.table["p"].iloc[0] == pytest.approx(min(1, 2 * (min((drawn >= seen).sum(), (drawn <= seen).sum()) + 1) / 101))
+    assert torch.equal(torch.as_tensor(posterior.check(lambda x: x.amax(), draws=100).replicated), torch.as_tensor(checks.replicated))
+    assert not np.array_equal(posterior.check(lambda x: x.amax(), draws=100, seed=1).replicated, checks.replicated)
 
 
 def test_the_holes_of_the_data_are_put_into_the_data_sets():
     posterior = one_normal(rows_with_holes)
-    checks = posterior.check({"holes": lambda x: x.isnan().sum(0).to(x.dtype)}, draws=20)
+    checks = posterior.check({"holes": lambda x: x.isnan().sum(0).to(x.dtype)}, draws=100)
     assert list(checks.table.index) == ["holes[0]", "holes[1]"]
     assert (checks.replicated == [0, 67]).all()
-    assert np.isfinite(posterior.check(draws=50).table).all(axis=None)
+    assert np.isfinite(posterior.check(draws=100).table).all(axis=None)
 
 
 def test_data_sets_are_taken_some_at_a_time(monkeypatch):
     posterior, seen = by_chains(PAIR, rows()), []
     run = replicate._rows
     monkeypatch.setattr(replicate, "_rows", lambda program, values, count: seen.append(count) or run(program, values, count))
-    monkeypatch.setattr(replicate, "CELLS", 8 * 30 * 7)
-    assert posterior.check(draws=20).replicated.shape == (20, 7)
-    assert seen == [7, 7, 6]
+    monkeypatch.setattr(memory, "CELLS", 8 * 30 * 7)
+    assert posterior.check(draws=100).replicated.shape == (100, 7)
+    assert seen == [7] * 14 + [2]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])
@@ -151,7 +117,7 @@ class Suggesting(Location):
 
 
 def test_what_a_pair_suggests_is_looked_at():
-    table = by_chains(Suggesting(), rows()).check(draws=50).table
+    table = by_chains(Suggesting(), rows()).check(draws=100).table
     assert list(table.index) == [*BY_COLUMN, "neighbours"]
 
 
@@ -200,15 +166,53 @@ def test_many_columns_are_taken_together():
     x = torch.randn(50, 25)
     pair = zoo.create("gmm", x, components=1, covariance="spherical")
     posterior = inference.svi(pair, x, steps=1, draws=100, progress=False, compile=False, device="cpu")
-    assert list(posterior.check(draws=20).table.index) == list(BY_COLUMN)
+    assert list(posterior.check(draws=100).table.index) == list(BY_COLUMN)
 
 
 def test_what_cannot_be_checked_is_refused():
     posterior = by_chains(PAIR, rows())
     with pytest.raises(ValueError, match="kept no rows"):
         dataclasses.replace(posterior, table=None).check()
-    with pytest.raises(ValueError, match="draws=1"):
-        posterior.check(draws=1)
+    with pytest.raises(ValueError, match="draws=99: of fewer than 100 data sets none can show"):
+        posterior.check(draws=99)
+    with pytest.raises(TypeError, match="a function of a data set"):
+        posterior.check(["mean"])
+
+
+def test_the_fewest_data_sets_allowed_can_find_a_misfit():
+    assert not one_normal(two_clumps).check(draws=100).unlikely.empty
+
+
+def branching(x: Tensor) -> Tensor:
+    return x.amax() if x.mean() > 0 else x.amin()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "said"),
+    [
+        (branching, "takes values out of tensors"),
+        (lambda x: float(x.mean()), "takes values out of tensors"),
+        (lambda x: x.nosuch(), "no attribute 'nosuch'"),
+        (lambda x: x[:, 3].mean(), "index 3 is out of bounds"),
+        (lambda x: "far", "str"),
+    ],
+    ids=["a branch", "a float", "an attribute", "a column", "no number"],
+)
+def test_a_quantity_that_cannot_be_computed_is_named(quantity, said):
+    with pytest.raises(ValueError, match=f"the quantity 'odd' cannot be computed of a data set.*{said}"):
+        by_chains(PAIR, rows()).check({"odd": quantity, "mean": lambda x: x.mean()})
+
+
+class Odd(Location):
+    """Numbers of which the pair suggests what it cannot compute."""
+
+    quantities = {"odd": branching}
+
+
+def test_a_report_tells_of_quantities_that_a_pair_cannot_compute():
+    found = finding(by_chains(Odd(), rows()))
+    assert found.severity == "note"
+    assert "'odd' cannot be computed" in found.evidence
 
 
 def test_a_picture_of_the_least_likely():
@@ -223,8 +227,8 @@ def test_a_picture_of_the_least_likely():
 
 
 def test_a_picture_of_few_leaves_the_rest_empty():
-    figure = by_chains(PAIR, rows()).check(draws=50).picture()
-    assert [axes.axison for axes in figure.axes] == [True] * 7 + [False]
+    figure = by_chains(PAIR, rows()).check(draws=100).picture()
+    assert [axes.axison for axes in figure.axes] == [True] * 7
 
 
 def test_a_quantity_that_is_no_number_is_not_judged():
@@ -232,80 +236,9 @@ def test_a_quantity_that_is_no_number_is_not_judged():
     assert checks.table.loc["log", ["mean", "sd", "p", "p_all"]].isna().all()
     assert checks.table.loc["mean"].notna().all()
     assert checks.unlikely.empty
-
-
-def conflicting() -> Posterior:
-    """Ten numbers about 1, and a prior as sure that they lie about 6."""
-    pair, x = Location(center=6.0, width=0.3), rows(10)
-    return by_chains(pair, x)
-
-
-def test_a_prior_in_conflict_with_the_data_is_named():
-    found = conflicting().sensitivity()
-    assert list(found.columns) == ["prior", "likelihood", "diagnosis"]
-    assert found["diagnosis"]["loc"] == "prior-data conflict"
-
-
-def test_a_vague_prior_is_not():
-    found = by_chains(Location(width=100.0), rows()).sensitivity()
-    assert found["prior"]["loc"] < 0.01
-    assert found["likelihood"]["loc"] > 0.05
-    assert found["diagnosis"]["loc"] == ""
-
-
-def test_a_prior_stronger_than_the_rows_is_named():
-    found = by_chains(Location(width=0.02), rows(3)).sensitivity()
-    assert found["prior"]["loc"] > 0.05 > found["likelihood"]["loc"]
-    assert found["diagnosis"]["loc"] == "strong prior or weak likelihood"
-
-
-@pytest.mark.parametrize("make", [conflicting, lambda: one_normal(normal_rows)], ids=["location", "mixture"])
-def test_sensitivity_is_arvizs(make):
-    posterior = make()
-    prior = {name: logs.numpy() for name, logs in predictive.log_prior(posterior).items()}
-    groups = {
-        "posterior": {name: draws.numpy() for name, draws in posterior.draws.items()},
-        "log_likelihood": {"x": posterior.log_likelihood(posterior.table).numpy()},
-        "log_prior": prior,
-    }
-    tree, found = arviz_base.from_dict(groups), posterior.sensitivity()
-    site = "loc" if "loc" in posterior.draws else "locs"
-    for group in ("prior", "likelihood"):
-        theirs = arviz_stats.psense(tree, group=group, var_names=site)
-        mine = found[group][[name for name in found.index if name.startswith(site)]]
-        np.testing.assert_allclose(mine, np.asarray(theirs[site]).flatten(), rtol=1e-6)
-
-
-def test_prior_and_rows_make_the_joint_density():
-    posterior = one_normal(normal_rows)
-    prior = predictive.log_prior(posterior)
-    assert set(prior) == {"weights", "locs", "precision_trils"}
-    total = sum(prior.values()) + posterior.log_likelihood(posterior.table).sum(-1)
-    np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-10)
-
-
-class Flat(Location):
-    """Numbers of a location of which nothing is known but its range."""
-
-    def model(self, x: Tensor, size: int | None = None) -> None:
-        loc = pyro.sample("loc", dist.Uniform(x.new_tensor(-50.0), 50.0))
-        pyro.sample("spare", dist.Delta(x.new_ones(2)).to_event(1))
-        with self.rows(x, size):
-            pyro.sample("x", dist.Normal(loc, 1.0), obs=x[:, 0])
-
-
-def test_nothing_hangs_on_a_flat_prior_nor_does_a_number_that_does_not_vary_move():
-    posterior = by_chains(PAIR, rows())
-    draws = {**posterior.draws, "spare": torch.ones(4, 1000, 2)}
-    found = dataclasses.replace(posterior, pair=Flat(), draws=draws).sensitivity()
-    assert found["prior"]["loc"] == 0
-    assert found["likelihood"]["loc"] > 0.05
-    assert found["likelihood"][["spare[0]", "spare[1]"]].isna().all()
-    assert not found["diagnosis"].any()
-
-
-def test_sensitivity_wants_draws_and_rows():
-    with pytest.raises(ValueError, match="80 draws, too few"):
-        by_chains(PAIR, rows(), draws=20).sensitivity()
-    with pytest.raises(ValueError, match="kept no rows"):
-        dataclasses.replace(by_guide(PAIR, rows(), location(PAIR, rows())), table=None).sensitivity()
+    assert checks.unjudged == ["log"]
+    assert "not judged, since not finite: log" in str(checks)
+    assert len(checks.picture().axes) == 2
+    logs = type("Logs", (Location,), {"quantities": {"log": lambda x: x.log().sum()}})
+    said = next(f for f in diagnose(by_chains(logs(), rows())).findings if f.name == "quantities")
+    assert said.evidence.startswith("log: not finite")

@@ -367,7 +367,7 @@ def test_loading_takes_no_training_step(saved, monkeypatch):
 def test_other_tools_can_read_the_netcdf(saved):
     with xr.open_datatree(saved / "arviz.nc", engine="h5netcdf") as tree:
         assert {"posterior", "sample_stats", "log_likelihood", "observed_data", "optimization"} <= set(tree.children)
-        assert tree["posterior/locs"].dims == ("chain", "draw", "component", "feature")
+        assert tree["posterior/locs"].dims == ("chain", "draw", "part", "feature")
         assert tree["posterior/weights"].dims == ("chain", "draw", "component")
         assert tree["log_likelihood/x"].dims == ("chain", "draw", "row")
         assert tree["observed_data/x"].dims == ("row", "feature")

@@ -19,8 +19,8 @@ def codes(posterior: "Posterior") -> Figure:
     Ten rows, evenly spread over the data; a row is an image where it has as many columns as a square of at least 4 x 4 has pixels,
     and its columns are no codes of categories.
     """
-    side = math.isqrt(len(posterior.how["columns"]))
-    images = side >= LEAST and side * side == len(posterior.how["columns"])
+    side = math.isqrt(len(posterior.table.columns))
+    images = side >= LEAST and side * side == len(posterior.table.columns)
     return _images(posterior, side) if images and posterior.pair.has_shades else _scatter(posterior)
 
 

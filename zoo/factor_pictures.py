@@ -18,7 +18,7 @@ def loadings(posterior: "Posterior") -> Figure:
     Of more than thirty columns, the thirty with the largest loadings.
     """
     draws = posterior.aligned["loadings"].flatten(0, 1).double().cpu().numpy()
-    labels = np.array(posterior.how["columns"])
+    labels = np.array(posterior.table.columns)
     shown = np.sort(np.abs(draws).mean(0).max(1).argsort()[::-1][:COLUMNS])
     figure = Figure(figsize=(10, 1.2 + 0.22 * max(12, len(shown))), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -22,7 +22,7 @@ def components(posterior: "Posterior") -> Figure:
     """
     x = posterior.table.x.double().cpu().numpy()
     labels = np.asarray(posterior.encode(posterior.table)).argmax(1)
-    names, shown = posterior.how["columns"], min(x.shape[1], COLUMNS)
+    names, shown = posterior.table.columns, min(x.shape[1], COLUMNS)
     if x.shape[1] == 1:
         return _density(posterior, x[:, 0], names[0])
     figure = Figure(figsize=(3.2 + 1.8 * shown, 2.4 + 1.8 * shown), layout="constrained")

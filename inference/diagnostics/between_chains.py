@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .findings import Finding
-from .modes import Modes, modes
+from .modes import Modes, modes, stuck_chains
 from .table import invariants
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ NEGLIGIBLE, ROUGH, SHOWN, LISTED = -10.0, 0.5, 4, 6
 
 def between_chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """What R-hat says, and where it is large, why: several modes, labels that switched, or components that are called differently."""
-    worst, found = table["rhat"].idxmax(), None
+    worst, still = table["rhat"].idxmax(), stuck_chains(posterior)
     rhat = table["rhat"][worst]
+    found = modes(posterior, table, still) if rhat > APART and posterior.shape[0] > len(still) + 1 else None
+    if still:
+        yield _stuck(posterior, still)
     if rhat > APART:
-        found = modes(posterior, table)
         text = f"{rhat:.3f} for {worst} (at most {RHAT}): the chains disagree."
         why = "they sit in the modes told next" if found else "the posterior has several modes or the model too many components"
         yield Finding("R-hat", "failure", text, f"Run a longer warmup; if it stays, {why}.")
@@ -38,25 +40,41 @@ def between_chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Find
     yield from _invariants(posterior, rhat)
 
 
+def _stuck(posterior: "Posterior", still: list[int]) -> Finding:
+    others = [chain for chain in range(posterior.shape[0]) if chain not in still]
+    if not others:
+        return Finding("stuck", "failure", "every chain stands still.", "Run a longer warmup, or set out from elsewhere.")
+    where = _named(still) + (" stand still or hardly move" if len(still) > 1 else " stands still or hardly moves")
+    left = others if len(others) <= LISTED else "the others"
+    advice = f"Run a longer warmup, or set out from elsewhere; posterior.keep({left}) leaves out what is stuck."
+    return Finding("stuck", "failure", f"{where}, unlike the others: no mode of the posterior, but a fault of the run.", advice)
+
+
 def _modes(found: Modes) -> Finding:
     weights = [f" (weight {_share(w)})" for w in found.log_weights] or [""] * len(found.chains)
     places = [_named(chains) + weight for chains, weight in zip(found.chains, weights, strict=True)]
     if len(places) > SHOWN:
         places = [*places[: SHOWN - 1], f"{len(places) - SHOWN + 1} more"]
     text = f"{len(found.chains)} modes, apart in {found.apart}: {', '.join(places[:-1])} and {places[-1]}."
+    if found.draws:
+        text += f" Weights by bridge sampling, from {min(found.draws)} draws of each; their logarithms are known to {_known_to(found):.2g}."
     return Finding("modes", "failure", text, _advice(found))
 
 
 def _advice(found: Modes) -> str:
     if found.unknown:
         return f"Their weights are not known: {found.unknown}. Judge each by posterior.keep(chains)."
-    counting = [error for w, error in zip(found.log_weights, found.errors, strict=True) if w > NEGLIGIBLE]
-    if max(counting) > ROUGH:
-        return f"The weights are rough, their logarithms known to {max(counting):.1f}: ask for more draws."
-    if len(counting) == 1:
+    if _known_to(found) > ROUGH:
+        return "The weights are rough: ask for more draws."
+    if sum(w > NEGLIGIBLE for w in found.log_weights) == 1:
         kept = found.chains[0] if len(found.chains[0]) <= LISTED else "its chains"
         return f"Only the first has weight: posterior.keep({kept}) leaves out the rest."
     return "The draws count modes by their chains, not by these weights: judge each by posterior.keep(chains), and weigh what they say."
+
+
+def _known_to(found: Modes) -> float:
+    """The largest standard error of the logarithms of those weights that count."""
+    return max(error for w, error in zip(found.log_weights, found.errors, strict=True) if w > NEGLIGIBLE)
 
 
 def _share(log_weight: float) -> str:

@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from ..graph import batched
-from ..predictive import CELLS, over_draws
+from ..memory import at_once
+from ..predictive import over_draws
 from ..program import Program, Values
 from ..run import seeded
 from ..symmetry import Rotation, Symmetry
 from ..unconstrained import Flat, check_jacobians
-from .convergence import convergence
+from .convergence import ess_mean
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -23,9 +24,16 @@ if TYPE_CHECKING:
 USED, ROUNDS = 2000, 1000
 
 
-def log_masses(posterior: "Posterior", found: list[list[int]]) -> list[tuple[float, float]] | str:
-    """The log of the posterior's mass (not normalised) in each mode, whose chains `found` lists, and its standard error; or why
-    they are not known.
+class Mass(NamedTuple):
+    """log: of a mode's mass, not normalised. error: its standard error. draws: of the mode, from how many it is."""
+
+    log: float
+    error: float
+    draws: int
+
+
+def log_masses(posterior: "Posterior", found: list[list[int]]) -> list[Mass] | str:
+    """The posterior's mass in each mode, whose chains `found` lists; or why it is not known.
 
     The space is the unconstrained one of aligned draws. A normal distribution is fitted to the first half of a mode's draws, at
     most about 2000, and compared with the second. Each place belongs to the mode whose normal has the largest density there; and
@@ -35,7 +43,7 @@ def log_masses(posterior: "Posterior", found: list[list[int]]) -> list[tuple[flo
         return "the rows were not kept"
     if any(isinstance(symmetry, Rotation) for symmetry in posterior.pair.symmetries):
         return "draws whose rotation is undone have no volume"
-    program = Program(posterior.pair, posterior.table.x.to(next(iter(posterior.draws.values()))))
+    program = Program(posterior.pair, posterior.table.x.to(posterior.like))
     missing = [name for name in program.parameters if name not in posterior.draws]
     if missing:
         return f"there are no draws of {missing[0]}"
@@ -55,7 +63,9 @@ def log_masses(posterior: "Posterior", found: list[list[int]]) -> list[tuple[flo
         return "the draws of a mode do not vary in every parameter"
     with seeded(0, posterior.device):
         masses = [_bridge(space, mode, second) for mode, (_, second) in enumerate(halves)]
-    return masses if np.isfinite(masses).all() else "a mode's draws and a normal fitted to them do not overlap"
+    if not np.isfinite([mass.log for mass in masses]).all():
+        return "a mode's draws and a normal fitted to them do not overlap"
+    return masses
 
 
 def _halves(posterior: "Posterior", program: Program, flat: Flat, chains: list[int]) -> tuple[Tensor, Tensor]:
@@ -66,8 +76,7 @@ def _halves(posterior: "Posterior", program: Program, flat: Flat, chains: list[i
     places = torch.cat([places, places + posterior.shape[1] - half])
     values = {n: posterior.aligned[n][chains][:, places] for n in program.parameters}
     for symmetry in posterior.pair.symmetries:
-        if symmetry.features(values) is not None:
-            values = symmetry.apply(values, symmetry.towards(values, values))
+        values = symmetry.towards(values, values)
     drawn = over_draws(posterior, program, lambda values, _: flat.flatten(values), values).double()
     first, second = drawn.unflatten(0, (len(chains), 2, each)).unbind(1)
     return first, second
@@ -95,7 +104,7 @@ class _Space(NamedTuple):
             values, log_jacobian = flat.constrain_with_jacobian(position)
             return program.log_joint(values, program.x) + log_jacobian, values
 
-        chunk = max(1, CELLS // (8 * program.x.numel()))
+        chunk = at_once(8 * program.x.numel())
         log_density, values = batched(density, program.missing, chunk)(u.to(program.x))
         own = batched(flat.constrain, program.missing)(self.draws[mode].to(program.x))
         near = torch.stack([normal.log_prob(u) for normal in self.normals])
@@ -109,14 +118,13 @@ def _nearest_copy(symmetries: Iterable[Symmetry], values: Values, own: Values) -
     first = next(iter(values.values()))
     inside = torch.ones(first.shape[1], dtype=torch.bool, device=first.device)
     for symmetry in symmetries:
-        if symmetry.features(values) is not None:
-            moved = symmetry.apply(values, symmetry.towards(values, own))
-            inside &= torch.stack([(moved[n] == values[n])[0].reshape(first.shape[1], -1).all(1) for n in values]).all(0)
+        moved = symmetry.towards(values, own)
+        inside &= torch.stack([(moved[n] == values[n])[0].reshape(first.shape[1], -1).all(1) for n in values]).all(0)
     return inside
 
 
-def _bridge(space: _Space, mode: int, draws: Tensor) -> tuple[float, float]:
-    """The log mass of a mode, of which `draws` (chain, draw, dim) are, and its standard error; NaN where it cannot be known.
+def _bridge(space: _Space, mode: int, draws: Tensor) -> Mass:
+    """The mass of a mode, of which `draws` (chain, draw, dim) are; NaN where it cannot be known.
 
     The bridge is the optimal one of Meng & Wong 1996, "Simulating ratios of normalizing constants via a simple identity", Statistica
     Sinica 6; the error is that of Fruehwirth-Schnatter 2004, "Estimating marginal likelihoods for mixture and Markov switching
@@ -126,7 +134,7 @@ def _bridge(space: _Space, mode: int, draws: Tensor) -> tuple[float, float]:
     ours, theirs = space.log_ratio(mode, draws.flatten(0, 1)), space.log_ratio(mode, new)
     stayed = ours.isfinite()
     if not (stayed.any() and theirs.isfinite().any()):
-        return math.nan, math.nan
+        return Mass(math.nan, math.nan, len(new))
     effective = max(1.0, int(stayed.sum()) * _independent(ours.where(stayed, ours[stayed].min()).unflatten(0, draws.shape[:2])))
     ours = ours[stayed]
     share = math.log(effective / (effective + len(new))), math.log(len(new) / (effective + len(new)))
@@ -138,14 +146,13 @@ def _bridge(space: _Space, mode: int, draws: Tensor) -> tuple[float, float]:
         if (log_mass - previous).abs() < 1e-10:
             break
     variance = _relative_variance(above) / len(theirs) + _relative_variance(below) / effective
-    return float(log_mass), float(variance.sqrt())
+    return Mass(float(log_mass), float(variance.sqrt()), len(new))
 
 
 def _independent(draws: Tensor) -> float:
     """The share of `draws` (chain, draw) that would tell as much if they were independent."""
-    found = convergence(draws[..., None].cpu().numpy())
-    share = float(found["sd"][0] ** 2 / (found["mcse_mean"][0] ** 2 * draws.numel())) if found["mcse_mean"][0] > 0 else 1.0
-    return min(1.0, share)
+    effective = float(ess_mean(draws[..., None].cpu().numpy())[0])
+    return 1.0 if math.isnan(effective) else min(1.0, effective / draws.numel())
 
 
 def _relative_variance(logs: Tensor) -> Tensor:

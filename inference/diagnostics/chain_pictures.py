@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from scipy.special import kolmogi
 from scipy.stats import rankdata
 
+from .convergence import ess_mean
 from .convert import drawn
+from .panels import bare, panels
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -36,7 +38,7 @@ def draws(posterior: "Posterior", labels: list[str]) -> Figure:
     widths = (1, 2, 1.2) if ranked else (1, 2.4)
     grid = figure.subplots(len(labels), len(widths), squeeze=False, width_ratios=widths, gridspec_kw=margins)
     colors = _colors(values.shape[1])
-    bad = posterior.stats["diverging"].bool().any(0).nonzero().flatten().cpu().numpy() if "diverging" in posterior.stats else []
+    bad = posterior.stats["diverging"].bool().any(0).nonzero().flatten().cpu().numpy() if "diverging" in posterior.by_draw else []
     for label, chains, axes in zip(labels, values, grid, strict=True):
         _marginals(axes[0], chains, colors)
         axes[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
@@ -54,8 +56,7 @@ def energy(posterior: "Posterior") -> Figure:
     """The energy's marginal distribution and that of its change in a transition, about their means."""
     values = posterior.stats["energy"].double().cpu().numpy()
     values = values[:, np.isfinite(values).all(0)]
-    figure = Figure(figsize=(5.5, 2.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, 1, 5.5, 2.6)
     change, around = np.diff(values, axis=1).ravel(), (values - values.mean()).ravel()
     edges = np.histogram_bin_edges(np.concatenate([around, change]), bins=60)
     axes.hist(around, edges, density=True, color="0.75", label="energy")
@@ -63,7 +64,6 @@ def energy(posterior: "Posterior") -> Figure:
     with np.errstate(all="ignore"):  # chains that stand still have no energy to compare; the findings say that they do
         axes.set_title(f"E-BFMI {np.min(arviz_stats.bfmi(values)):.2f}, the least of the chains", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
-    _bare(axes)
     return figure
 
 
@@ -75,13 +75,12 @@ def divergences(posterior: "Posterior", labels: list[str]) -> Figure:
     chosen = np.argsort(-apart)[:PAIRED]
     some = np.flatnonzero(~bad)[:: max(1, len(bad) // 2000)]
     pairs = [(i, j) for n, i in enumerate(chosen) for j in chosen[:n]]
-    figure = Figure(figsize=(3.1 * len(pairs), 2.8), layout="constrained")
-    for axes, (i, j) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+    figure, grid = panels(len(pairs), len(pairs), 3.1, 2.8)
+    for axes, (i, j) in zip(grid, pairs, strict=True):
         axes.scatter(values[some, j], values[some, i], s=4, color="0.7", linewidths=0)
         axes.scatter(values[bad, j], values[bad, i], s=10, color=RED, linewidths=0)
         axes.set_xlabel(labels[j], fontsize=8)
         axes.set_ylabel(labels[i], fontsize=8)
-        _bare(axes)
     return figure
 
 
@@ -91,7 +90,7 @@ def _marginals(axes: Axes, chains: np.ndarray, colors: np.ndarray) -> None:
     steps = np.stack([np.repeat(edges, 2)[1:-1][None].repeat(len(chains), 0), np.repeat(heights, 2, axis=1)], -1)
     axes.add_collection(LineCollection(steps, colors=colors, linewidths=0.9, alpha=_alpha(len(chains))))
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.05 * heights.max()), yticks=[])
-    _bare(axes)
+    bare(axes)
 
 
 def _trace(axes: Axes, chains: np.ndarray, colors: np.ndarray, diverging: np.ndarray) -> None:
@@ -103,7 +102,7 @@ def _trace(axes: Axes, chains: np.ndarray, colors: np.ndarray, diverging: np.nda
     room = 0.05 * (high - low) or 1.0
     axes.set(xlim=(0, chains.shape[1] - 1), ylim=(low - 2 * room, high + room))
     axes.plot(diverging, np.full(len(diverging), low - 1.2 * room), "|", color=RED, markersize=6, markeredgewidth=1.2)
-    _bare(axes)
+    bare(axes)
 
 
 def _ranks(axes: Axes, chains: np.ndarray, colors: np.ndarray) -> None:
@@ -122,14 +121,14 @@ def _ranks(axes: Axes, chains: np.ndarray, colors: np.ndarray) -> None:
     at = np.arange(1, GRID + 1) / GRID
     lines = np.stack([np.broadcast_to(at, (count, GRID)), cells.cumsum(1) / length - at], -1)
     with np.errstate(all="ignore"):  # a chain that stands still has no effective draws to count
-        within = arviz_stats.ess(chains.T[None], method="mean", chain_axis=0, draw_axis=1)
+        within = ess_mean(chains.T[None])
     effective = np.clip(np.nan_to_num(within, nan=1.0), 1.0, length).mean()
     width = kolmogi(0.05 / count) * np.sqrt((1 - 1 / count) / effective)
     axes.axhspan(-width, width, color="0.9")
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=0.8, alpha=_alpha(count)))
     most = max(1.6 * width, 1.1 * np.abs(lines[..., 1]).max())
     axes.set(xlim=(0, 1), ylim=(-most, most))
-    _bare(axes)
+    bare(axes)
 
 
 def _colors(count: int) -> np.ndarray:
@@ -141,8 +140,3 @@ def _colors(count: int) -> np.ndarray:
 
 def _alpha(count: int) -> float:
     return 1.0 if count <= 10 else 0.5
-
-
-def _bare(axes: Axes) -> None:
-    axes.tick_params(labelsize=7)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -54,8 +54,7 @@ def _effective(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
-    stats, total = posterior.stats, int(np.prod(posterior.shape))
-    stats = {name: stat for name, stat in stats.items() if tuple(stat.shape) == posterior.shape}
+    stats, total = posterior.by_draw, int(np.prod(posterior.shape))
     if "diverging" not in stats:
         text = "divergences and energies were not looked at: there are no statistics of the trajectories."
         yield Finding("trajectories", "note", text)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .loo import loo
-from .report import diagnose
+from .report import believed
 from .rows import refuse_other_rows
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
       error, is no difference;
     - `weight` in the mixture of all that predicts best (stacking); `p_loo`, the effective number of parameters;
     - `worst_k`, the largest Pareto k-hat of a row, and `bad_rows`, for how many it is too large for `elpd` to be relied on;
-    - `believed`, what `diagnose` says of the posterior by itself.
+    - `believed`, whether `diagnose` finds the posterior to be believed (`Report.ok`).
 
     The pairs must model the same numbers of a row: the density of one column given another is no match for that of both.
 
@@ -67,7 +67,7 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
             "p_loo": elpd.p,
             "worst_k": float(elpd.pareto_k.max()),
             "bad_rows": int((~(elpd.pareto_k <= elpd.good_k)).sum()),
-            "believed": diagnose(posteriors[name]).ok,
+            "believed": believed(posteriors[name]),
         }
         for name, elpd in found.items()
     ]

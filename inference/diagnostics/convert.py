@@ -16,6 +16,7 @@ import xarray as xr
 from torch import Tensor
 
 from ..amortised import SAMPLES
+from ..record import columns
 from ..run import at_least
 from ..suggest import unknown
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MORE = ("unconstrained_posterior", "posterior_predictive", "prior", "prior_predictive")
 # Rows times draws up to which the density of each row at each draw is computed unasked.
 LIMIT = 10_000_000
+TAKEN = {"column": "feature", "component": "part"}
 KINDS = {"diverging": torch.bool, "n_steps": torch.int64, "tree_depth": torch.int64}
 
 
@@ -40,8 +42,8 @@ def to_arviz(
     dims = {site: [_axis(name) for name in names] for site, names in dims.items()}
     group = partial(_group, dims=dims, coords={_axis(name): labels for name, labels in coords.items()})
     found = {"posterior": group(posterior.aligned)}
-    by_draw = {name: stat.to(KINDS.get(name, stat.dtype)) for name, stat in posterior.stats.items() if tuple(stat.shape) == posterior.shape}
-    if "log_q" in by_draw:
+    by_draw = {name: stat.to(KINDS.get(name, stat.dtype)) for name, stat in posterior.by_draw.items()}
+    if {"lp", "log_q"} <= set(by_draw):
         # Also by the name that `arviz_stats.loo_approximate_posterior` has for it.
         by_draw["log_p"] = by_draw["lp"]
     found["sample_stats"] = group(by_draw)
@@ -160,7 +162,7 @@ def _attributes(posterior: "Posterior") -> dict[str, Any]:
     """What is known of the run, as netCDF can hold it."""
     how, pair = posterior.how, posterior.pair
     versions = [found.version for found in importlib.metadata.distributions(name="latent-zoo")]
-    plain = {"method": how["method"], "seed": how.get("seed"), "device": how.get("device"), "sampling_time": how.get("seconds")}
+    plain = {"method": how.get("method"), "seed": how.get("seed"), "device": how.get("device"), "sampling_time": how.get("seconds")}
     nested = {"hyperparameters": pair.hyperparameters, "settings": how.get("settings"), "software": how.get("software")}
     return {
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(),
@@ -173,8 +175,11 @@ def _attributes(posterior: "Posterior") -> dict[str, Any]:
 
 
 def _axis(name: str) -> str:
-    """The name of an axis in ArviZ, whose `plot_forest` has "column" for a thing of its own."""
-    return name.replace("column", "feature") if name.startswith("column") else name
+    """The name of an axis in ArviZ, whose `plot_forest` has "column", and whose `psense_summary` "component", for a thing of its own."""
+    for taken, other in TAKEN.items():
+        if name.startswith(taken):
+            return name.replace(taken, other)
+    return name
 
 
 def _labels(index: pd.Index) -> np.ndarray:
@@ -194,14 +199,13 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
     for site, draws in posterior.draws.items():
         for axis, size in zip(dims[site], draws.shape[2:], strict=True):
             sizes.setdefault(axis, set()).add(size)
-    columns = posterior.how.get("columns")
-    labels = {} if columns is None else posterior.pair.coords(columns)
+    names = columns(posterior)
+    labels = {} if names is None else posterior.pair.coords(names)
     return dims, {axis: known for axis, known in labels.items() if sizes.get(axis, {len(known)}) == {len(known)}}
 
 
 def entries(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -> dict[str, tuple[str, int]]:
     """Every number that the posterior has draws of: its label -> its site, and its place in the flattened site.
-
 
     Sites that others restate are left out, and entries that can take one value only. draws: of sites (chain, draw, *site); by
     default the aligned ones of all.
@@ -224,8 +228,8 @@ def entries(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -
 def drawn(posterior: "Posterior", labels: Sequence[str]) -> Tensor:
     """(chain, draw, label) the aligned draws of the numbers that `entries` has by these labels, in double precision."""
     found, aligned = entries(posterior), posterior.aligned
-    columns = [aligned[site].reshape(*posterior.shape, -1)[..., i] for site, i in (found[label] for label in labels)]
-    return torch.stack(columns, -1).double().cpu()
+    parts = [aligned[site].reshape(*posterior.shape, -1)[..., i] for site, i in (found[label] for label in labels)]
+    return torch.stack(parts, -1).double().cpu()
 
 
 def labelled(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -> tuple[list[str], Tensor]:
@@ -235,5 +239,5 @@ def labelled(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) 
     for site, i in found.values():
         by_site.setdefault(site, []).append(i)
     given = posterior.aligned if draws is None else draws
-    columns = [given[site].reshape(*posterior.shape, -1)[..., places].double().cpu() for site, places in by_site.items()]
-    return list(found), torch.cat(columns, -1) if columns else torch.empty(*posterior.shape, 0, dtype=torch.double)
+    parts = [given[site].reshape(*posterior.shape, -1)[..., places].double().cpu() for site, places in by_site.items()]
+    return list(found), torch.cat(parts, -1) if parts else torch.empty(*posterior.shape, 0, dtype=torch.double)

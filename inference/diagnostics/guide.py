@@ -1,5 +1,6 @@
 """What is found on draws from a guide, and on a point."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,9 @@ import pandas as pd
 
 from .codes import codes
 from .findings import Finding, not_finite, stuck
-from .khat import GROUP, bound, gap, khat, trusted_up_to
+from .khat import GROUP, bound, gap, has_ratios, in_words, khat, trusted_up_to
+from .reweigh import worth
+from .rows import LEAST
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -47,31 +50,48 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
     # With latents of every row among them, draws have no k-hat of the whole that would mean anything.
     if of_rows or not posterior.draws:
         return
-    draws = posterior.shape[1]
     if "resampled" in posterior.how:
-        source, enough = posterior.how["resampled"], posterior.how["resampled"]["effective"] >= 100
-        text = f"{draws} of {source['draws']} draws from the guide, taken by their importance: {source['effective']:.0f} draws' worth."
-        yield Finding("resampled", "good" if enough else "warning", text, "" if enough else "Draw more from the guide first.")
+        yield _resampled(posterior)
         return
-    if draws < 100:
-        yield Finding(
-            "k-hat", "warning", f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide.", "Ask for draws=1000."
-        )
+    unknown = _unknown(posterior)
+    if unknown:
+        yield unknown
         return
-    if "lp" not in posterior.stats:
-        text = "not judged: the rows were streamed, and the density of all of them at each draw was not computed."
-        yield Finding("k-hat", "warning", text, "Fit a sample of the rows that fits into memory, and compare.")
-        return
-    k, limit, nats = khat(posterior), trusted_up_to(draws), gap(posterior)
+    yield from _importance(posterior, len(table))
+
+
+def _resampled(posterior: "Posterior") -> Finding:
+    source, draws = posterior.how["resampled"], math.prod(posterior.shape)
+    text = f"{draws} of {source['draws']} draws from the guide, taken by their importance: {worth(posterior):.0f} draws' worth."
+    if worth(posterior) < LEAST:
+        return Finding("resampled", "warning", text, "Draw more from the guide first.")
+    return Finding("resampled", "good", text)
+
+
+def _unknown(posterior: "Posterior") -> Finding | None:
+    """Why the guide cannot be judged by its draws, if it cannot."""
+    draws = math.prod(posterior.shape)
+    if draws < LEAST:
+        text = f"{draws} draw{'s are' if draws > 1 else ' is'} too few to judge the guide."
+        return Finding("k-hat", "warning", text, "Ask for draws=1000.")
+    if not has_ratios(posterior):
+        text = "not judged: the densities of the draws, the posterior's and the guide's, are not known, as where rows were streamed."
+        return Finding("k-hat", "warning", text, "Fit a sample of the rows that fits into memory, and compare.")
+    return None
+
+
+def _importance(posterior: "Posterior", parameters: int) -> Iterator[Finding]:
+    """What the importance of the guide's draws says: of tails it misses, of its distance, and of the evidence."""
+    k, limit, nats = khat(posterior), trusted_up_to(math.prod(posterior.shape)), gap(posterior)
+    seen = in_words(k, limit)
     if np.isnan(k):
-        yield Finding("k-hat", "failure", "the importance ratios are not finite.", "Use mcmc, or a different guide.")
+        yield Finding("k-hat", "failure", f"{seen}.", "Use mcmc, or a different guide.")
         return
-    seen = f"{k:.2f} (at most {limit:.2f})" if not np.isneginf(k) else "every draw has the same importance"
     if k > limit:
         yield Finding("k-hat", "failure", f"{seen}: the guide misses a tail of the posterior.", UNLIKE)
     else:
         yield Finding("k-hat", "good" if k <= 0.5 else "note", f"{seen}: the guide misses no tail near its draws.", UNSEEN)
-    most = min(FAR, FAR_EACH * len(table))
+    most = min(FAR, FAR_EACH * parameters)
     said = f"{max(nats, 0):.2f} nats from the guide to the posterior (at most {most:.2f})."
     yield Finding("gap", "failure", said, UNLIKE) if nats > most else Finding("gap", "good", said)
     single, grouped = bound(posterior), bound(posterior, GROUP)
@@ -80,7 +100,9 @@ def variational(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding
 
 
 def _stopped(posterior: "Posterior") -> Finding:
-    stopped = posterior.how["stopped"]
+    stopped = posterior.how.get("stopped")
+    if stopped is None:
+        return Finding("loss", "note", "how the fit ended is not known.")
     if stopped.startswith("converged"):
         return Finding("loss", "good", stopped + ".")
     if stopped.startswith("took all"):
@@ -91,7 +113,7 @@ def _stopped(posterior: "Posterior") -> Finding:
 
 
 def _restarts(posterior: "Posterior") -> Iterator[Finding]:
-    losses = sorted(posterior.how["restarts"])
+    losses = sorted(posterior.how.get("restarts", []))
     if len(losses) > 1:
         agree = sum(loss - losses[0] < 0.5 for loss in losses)
         evidence = f"{agree} of {len(losses)} reached the best loss, {losses[0]:.2f}; the worst {losses[-1]:.2f}."

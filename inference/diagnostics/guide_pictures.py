@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .convert import drawn
-from .khat import khat
+from .khat import in_words, khat, log_ratios
+from .panels import panels
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -24,54 +24,40 @@ ACROSS = 4
 def loss_curve(posterior: "Posterior") -> Figure:
     """The loss at every step, and its running mean over 50 steps; the axis shows where it settled, not where it began."""
     loss = posterior.stats["loss"].double().cpu().numpy()
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, 1, 9, 2.6)
     axes.plot(loss, color="0.8", linewidth=0.6)
     if len(loss) >= 50:
         axes.plot(np.arange(49, len(loss)), np.convolve(loss, np.ones(50) / 50, "valid"), color="C0")
-    low, high = np.quantile(loss[len(loss) // 10 :], [0.0, 0.98])
-    axes.set(xlabel="step", ylabel="loss", ylim=(low - 0.1 * (high - low + 1e-9), high + 0.5 * (high - low + 1e-9)))
-    _bare(axes)
+    axes.set(xlabel="step", ylabel="loss")
+    settled = loss[len(loss) // 10 :][np.isfinite(loss[len(loss) // 10 :])]
+    if len(settled):
+        low, high = np.quantile(settled, [0.0, 0.98])
+        axes.set_ylim(low - 0.1 * (high - low + 1e-9), high + 0.5 * (high - low + 1e-9))
     return figure
 
 
 def ratios(posterior: "Posterior") -> Figure:
     """The log importance ratios of the guide's draws, and the share of all importance that the largest have."""
-    logs = (posterior.stats["lp"].double() - posterior.stats["log_q"].double()).flatten().cpu().numpy()
+    logs = log_ratios(posterior)
     logs = logs[np.isfinite(logs)]
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(2, 2, 4.5, 2.6)
     left.hist(logs - np.median(logs), bins=50, color="C0")
     left.set(xlabel="log posterior - log guide, about its median (nats)", ylabel="draws")
     weights = np.sort(np.exp(logs - logs.max()))[::-1]
     rank = np.arange(1, len(logs) + 1)
-    right.semilogx(rank, weights.cumsum() / weights.sum(), color="C0", linewidth=1.6, label=f"k-hat {khat(posterior):.2f}")
+    right.semilogx(rank, weights.cumsum() / weights.sum(), color="C0", linewidth=1.6, label=f"k-hat {in_words(khat(posterior))}")
     right.semilogx(rank, rank / len(logs), "k:", linewidth=1.0, label="all of equal importance")
     right.set(xlabel="the most important draws", ylabel="share of the whole")
     right.legend(frameon=False, fontsize=8)
-    for axes in (left, right):
-        _bare(axes)
     return figure
 
 
 def marginals(posterior: "Posterior", labels: list[str]) -> Figure:
     """The distribution of the draws of each of the parameters `labels`."""
     values = drawn(posterior, labels).flatten(0, 1).numpy()
-    down = -(-len(labels) // ACROSS)
-    figure = Figure(figsize=(9, 1.5 * down), layout="constrained")
-    panels = figure.subplots(down, ACROSS, squeeze=False).ravel()
-    for axes, label, column in zip(panels, labels, values.T, strict=False):
+    figure, grid = panels(len(labels), ACROSS, 9 / min(ACROSS, len(labels)), 1.5)
+    for axes, label, column in zip(grid, labels, values.T, strict=True):
         axes.hist(column, bins=40, histtype="stepfilled", color="C0")
         axes.set_xlabel(label, fontsize=8)
         axes.set_yticks([])
-        _bare(axes)
-    for axes in panels[len(labels) :]:
-        axes.set_axis_off()
     return figure
-
-
-def _bare(axes: Axes) -> None:
-    axes.tick_params(labelsize=7)
-    axes.xaxis.label.set_size(8)
-    axes.yaxis.label.set_size(8)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -12,11 +12,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..record import row_shape
 from .between_chains import RHAT
-from .pictures import pictures, worst
+from .pictures import pictures
+from .table import order, worst
 
 if TYPE_CHECKING:
     from .report import Report
+    from .verdict import Judged
 
 # Rows of a table that are shown unfolded; how many of a longer one, the worst; and how many a page holds at all.
 SHORT, FIRST, MOST = 30, 12, 2000
@@ -24,7 +27,7 @@ STANDALONE = ' xmlns="http://www.w3.org/2000/svg"'
 
 
 class Row(NamedTuple):
-    """A parameter's line in the table. bad: whether its R-hat is too large."""
+    """A line of the table. bad: whether its R-hat is too large."""
 
     label: str
     cells: list[str]
@@ -33,24 +36,33 @@ class Row(NamedTuple):
 
 def page(report: "Report") -> str:
     """The whole page."""
-    graph = report.posterior.graph().svg.replace(STANDALONE, "")
+    known = row_shape(report.posterior) is not None
+    graph = report.posterior.graph().svg.replace(STANDALONE, "") if known else ""
     drawn = [(p.caption, p.reading, p.figure and _png(p.figure)) for p in pictures(report)]
     return _render(report, "page", graph=graph, pictures=drawn, made=_made(report))
 
 
-def fragment(report: "Report") -> str:
+def fragment(report: "Judged") -> str:
     """Verdict, findings and table, for a notebook."""
     return _render(report, "fragment")
 
 
-def _render(report: "Report", form: str, **parts: Any) -> str:
+def _render(report: "Judged", form: str, **parts: Any) -> str:
     source = files("inference.diagnostics").joinpath("report.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     table, long = report.table, len(report.table) > SHORT
     first = table.loc[worst(table)[:FIRST]] if long else table
     rest = table.iloc[:MOST] if long else table.iloc[:0]
     return template.render(
-        report=report, form=form, columns=list(table.columns), total=len(table), first=_rows(first), rest=_rows(rest), most=MOST, **parts
+        report=report,
+        form=form,
+        columns=list(table.columns),
+        total=len(table),
+        first=_rows(first),
+        rest=_rows(rest),
+        most=MOST,
+        order=order(table),
+        **parts,
     )
 
 
@@ -60,8 +72,10 @@ def _rows(table: pd.DataFrame) -> list[Row]:
     return [Row(str(label), list(cells), bool(b)) for label, cells, b in zip(table.index, written, bad, strict=True)]
 
 
-def _number(column: str, value: float) -> str:
+def _number(column: str, value: float | str) -> str:
     """Effective draws are counted whole and R-hat is read to its third decimal; other numbers have four digits."""
+    if isinstance(value, str):
+        return value
     if not np.isfinite(value):
         return "" if np.isnan(value) else str(value)
     return f"{value:.0f}" if column.startswith("ess") else f"{value:.3f}" if column == "rhat" else f"{value:.4g}"

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 GROUP, FLAT, SAME = 10, 1e-3, 1e-9
 
 
+def has_ratios(posterior: "Posterior") -> bool:
+    """Whether the densities of the draws are known, that of the posterior and that of the guide."""
+    return {"lp", "log_q"} <= set(posterior.by_draw)
+
+
 def log_ratios(posterior: "Posterior") -> np.ndarray:
     """(draw,) log p(draw, data) - log q(draw), in double precision.
 
     Raises ValueError where they are not known: the draws are not a guide's, were reweighed, or the rows were streamed.
     """
-    if "lp" not in posterior.stats or "log_q" not in posterior.stats:
+    if not has_ratios(posterior):
         raise ValueError(f"{posterior.name}: the densities of its draws, the posterior's and the guide's, are not known (`lp`, `log_q`)")
     return (posterior.stats["lp"].double() - posterior.stats["log_q"].double()).flatten().cpu().numpy()
 
@@ -59,6 +64,15 @@ def khat(posterior: "Posterior") -> float:
     Source: Yao, Vehtari, Simpson & Gelman 2018, "Yes, but did it work?: Evaluating variational inference", ICML.
     """
     return float(smoothed(log_ratios(posterior)[:, None])[1][0])
+
+
+def in_words(k: float, limit: float | None = None) -> str:
+    """A k-hat as a message says it, and the largest that can be relied on; where it is no number, why."""
+    if math.isnan(k):
+        return "unknown, since the importance of some draws is not finite"
+    if math.isinf(k):
+        return "infinite, since many draws share the largest importance" if k > 0 else "none, since every draw has the same importance"
+    return f"{k:.2f}" if limit is None else f"{k:.2f} (at most {limit:.2f})"
 
 
 def gap(posterior: "Posterior") -> float:

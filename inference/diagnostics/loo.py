@@ -12,15 +12,16 @@ from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from ..predictive import log_likelihood_by_rows, rows_of
-from .convert import labelled
+from .convergence import ess_mean
 from .findings import CHEAP, Finding
-from .khat import khat, log_ratios, smoothed, trusted_up_to
-from .rows import LEAST, refuse_few_draws
+from .khat import has_ratios, khat, log_ratios, smoothed, trusted_up_to
+from .reweigh import worth
+from .rows import LEAST, refuse_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-SHOWN = 5
+SHOWN, FEWEST = 5, 4
 # ArviZ 1 has a class for each way to estimate the density of unseen rows; before, one class was told the way.
 ELPD = getattr(arviz_stats, "ELPDDataLOO", None) or partial(arviz_stats.ELPDData, "loo")
 
@@ -28,9 +29,9 @@ ELPD = getattr(arviz_stats, "ELPDDataLOO", None) or partial(arviz_stats.ELPDData
 def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
     """See `Posterior.loo`."""
     table, count = rows_of(posterior), int(np.prod(posterior.shape))
-    refuse_few_draws(posterior, "leave a row out")
+    refuse_draws(posterior, "leave a row out")
     # What the guide is off by is made good together with the row that is left out.
-    ratios = log_ratios(posterior)[:, None] if "log_q" in posterior.stats else 0.0
+    ratios = log_ratios(posterior)[:, None] if has_ratios(posterior) else 0.0
     efficiency = relative_efficiency(posterior)
     parts = [_left_out(logs, ratios, efficiency) for logs in log_likelihood_by_rows(posterior, table)]
     elpd_i, p_i, k = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -49,7 +50,7 @@ def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
         good_k=limit,
         elpd_i=by_row(elpd_i),
         pareto_k=by_row(k),
-        approx_posterior="log_q" in posterior.stats,
+        approx_posterior=has_ratios(posterior),
     )
 
 
@@ -61,14 +62,12 @@ def _left_out(logs: np.ndarray, ratios: np.ndarray | float, efficiency: float) -
 
 
 def relative_efficiency(posterior: "Posterior") -> float:
-    """How many independent draws a draw is worth, on average over the parameters; 1 for one chain, as ArviZ has it."""
-    count = int(np.prod(posterior.shape))
-    if "resampled" in posterior.how:
-        return min(1.0, posterior.how["resampled"]["effective"] / count)
-    if posterior.shape[0] == 1 or posterior.shape[1] < 4:
-        return 1.0
-    _, draws = labelled(posterior)
-    return float(np.mean(arviz_stats.ess(draws.numpy(), method="mean", chain_axis=0, draw_axis=1))) / count
+    """How many independent draws a draw is worth: as ArviZ has it, 1 for one chain, and else on average over all numbers drawn."""
+    chains, draws = posterior.shape
+    if chains == 1 or draws < FEWEST:
+        return worth(posterior) / (chains * draws)
+    effective = [ess_mean(values.reshape(chains, draws, -1).cpu().numpy()) for values in posterior.aligned.values()]
+    return float(np.concatenate(effective).mean()) / (chains * draws)
 
 
 def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
@@ -88,8 +87,10 @@ def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     worst = bad[np.argsort(-found.pareto_k.values[bad])][:SHOWN]
     rows = ", ".join(posterior.table.row(int(i)).removeprefix("row ") for i in worst) + ", ..." * (len(bad) > SHOWN)
     text = f"k-hat is above {limit:.2f} for {len(bad)} of {count} rows ({rows})"
-    if found.approx_posterior and khat(posterior) > 0.5:
-        yield Finding("left out", "note", f"{text}, to which the guide's own adds.", "Judge rows by mcmc, or posterior.resampled().")
+    k = khat(posterior) if found.approx_posterior else 0.0
+    if k > 0.5:
+        advice = "Judge rows by mcmc" + (", or posterior.resampled()." if k <= limit else ".")
+        yield Finding("left out", "note", f"{text}, to which the guide's own adds.", advice)
     else:
         advice = "Look at these rows; a distribution with heavier tails is moved less by single rows."
         yield Finding("left out", "warning", f"{text}: without them the posterior is another.", advice)

@@ -1,8 +1,8 @@
 """Posterior predictive checks: do data sets drawn from the posterior look like the data?"""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +14,15 @@ from ..predictive import rows_of
 from ..replicate import of_data_sets
 from ..run import at_least
 from .findings import CHEAP, Finding
-from .quantities import Quantity, of_any
+from .panels import bare, panels
+from .quantities import Quantity, computed, of_any
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-UNLIKELY, SHOWN, LEAST, QUICK = 0.01, 12, 100, 200
+UNLIKELY, SHOWN, LEAST, QUICK, LONGEST = 0.01, 12, 100, 200, 110
+# The smallest p-value of so many data sets is one in as many and one.
+FEWEST = round(1 / UNLIKELY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,23 +46,24 @@ class PredictiveChecks:
     def picture(self) -> Figure:
         """Histograms of the quantities over the data sets drawn, and the data's as a line: the least likely twelve."""
         order = np.argsort(self.table["p_all"].to_numpy(), kind="stable")[:SHOWN]
-        rows = math.ceil(len(order) / 4)
-        figure = Figure(figsize=(10, 1.9 * rows), layout="constrained")
-        grid = figure.subplots(rows, 4, squeeze=False).ravel()
-        for axes, i in zip(grid, order, strict=False):
-            quantity = self.table.iloc[i]
-            axes.hist(self.replicated[:, i], 30, color="0.8")
-            axes.axvline(quantity["observed"], color="C3" if quantity["p_all"] < UNLIKELY else "C0")
+        figure, grid = panels(len(order), 4, 2.5, 1.9)
+        for axes, i in zip(grid, order, strict=True):
+            quantity, drawn = self.table.iloc[i], self.replicated[:, i]
+            axes.hist(drawn[np.isfinite(drawn)], 30, color="0.8")
+            if np.isfinite(quantity["observed"]):
+                axes.axvline(quantity["observed"], color="C3" if quantity["p_all"] < UNLIKELY else "C0")
             axes.set_title(f"{self.table.index[i]}  p={quantity['p']:.3f}", fontsize=8)
-            axes.set_yticks([])
-            axes.tick_params(labelsize=7)
-            axes.spines[["top", "right", "left"]].set_visible(False)
-        for axes in grid[len(order) :]:
-            axes.set_axis_off()
+            bare(axes, heights=False)
         return figure
 
+    @property
+    def unjudged(self) -> list[str]:
+        """The quantities that are not finite in the data, or in a data set drawn, so that nothing can be said of them."""
+        return list(self.table.index[self.table["p_all"].isna()])
+
     def __str__(self) -> str:
-        return self.table.to_string(float_format=lambda v: f"{v:.4g}", max_rows=40)
+        table = self.table.to_string(float_format=lambda v: f"{v:.4g}", max_rows=40)
+        return table + (f"\nnot judged, since not finite: {', '.join(self.unjudged)}" if self.unjudged else "")
 
     __repr__ = __str__
 
@@ -68,17 +72,27 @@ def predictive_checks(
     posterior: "Posterior", quantities: Quantity | Mapping[str, Quantity] | None = None, draws: int = 500, seed: int = 0
 ) -> PredictiveChecks:
     """See `Posterior.check`."""
-    at_least(2, draws=draws)
+    at_least(1, draws=draws)
     at_least(0, seed=seed)
-    if callable(quantities):
-        quantities = {getattr(quantities, "__name__", "quantity"): quantities}
-    named = dict(quantities or {**of_any(rows_of(posterior)), **posterior.pair.quantities})
-    data, drawn = of_data_sets(posterior, lambda x: {n: torch.as_tensor(q(x)).flatten() for n, q in named.items()}, draws, seed)
-    columns = posterior.how["columns"]
-    labels = [label for name, value in data.items() for label in _labels(name, len(value), columns)]
+    if draws < FEWEST:
+        raise ValueError(f"draws={draws}: of fewer than {FEWEST} data sets none can show that a quantity is unlikely at {UNLIKELY}")
+    named = _named(quantities, posterior)
+    data, drawn = of_data_sets(posterior, partial(computed, named), draws, seed)
+    names = rows_of(posterior).columns
+    labels = [label for name, value in data.items() for label in _labels(name, len(value), names)]
     observed = torch.cat(list(data.values())).double().cpu().numpy()
     replicated = torch.cat(list(drawn.values()), 1).double().cpu().numpy()
     return PredictiveChecks(_compared(observed, replicated, labels), replicated)
+
+
+def _named(quantities: Quantity | Mapping[str, Quantity] | None, posterior: "Posterior") -> Mapping[str, Quantity]:
+    if quantities is None:
+        return {**of_any(rows_of(posterior)), **posterior.pair.quantities}
+    if callable(quantities):
+        return {getattr(quantities, "__name__", "quantity"): quantities}
+    if not isinstance(quantities, Mapping) or not quantities or not all(map(callable, quantities.values())):
+        raise TypeError("quantities must be a function of a data set, or some by name, as {'range': lambda x: x.amax(0) - x.amin(0)}")
+    return quantities
 
 
 def _labels(name: str, count: int, columns: list[str]) -> list[str]:
@@ -124,11 +138,13 @@ def reproduced(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
         return
     try:
         checks = predictive_checks(posterior, draws=QUICK)
-    except (TypeError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0][:80]
-        yield Finding("predictive checks", "note", f"not looked at, because rows cannot be drawn: {reason}")
+    except (TypeError, ValueError) as error:
+        yield Finding("predictive checks", "note", f"not looked at: {str(error).splitlines()[0][:LONGEST]}")
         return
     far, count = checks.unlikely, int(checks.table["p_all"].count())
+    if checks.unjudged:
+        text = f"{', '.join(checks.unjudged[:3])}{', ...' * (len(checks.unjudged) > 3)}: not finite, in the data or in data sets drawn."
+        yield Finding("quantities", "note", text, "They were not judged.")
     if not len(far):
         yield Finding("predictive checks", "good", f"{count} quantities of data sets drawn from the posterior are like the data's.")
         return

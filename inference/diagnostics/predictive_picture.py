@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import ks_2samp
 
+from .panels import bare, panels
+
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
@@ -39,14 +41,10 @@ def overlay(posterior: "Posterior") -> Figure:
     if len(columns) > COLUMNS:
         columns = sorted(columns, key=lambda j: -_apart(seen[:, j], new[..., j]))[:COLUMNS]
     across = min(ACROSS, len(columns))
-    down = -(-len(columns) // across)
-    figure = Figure(figsize=(9 if across > 2 else 4.5 * across, 2.3 * down), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False).ravel()
+    figure, grid = panels(len(columns), ACROSS, 9 / across if across > 2 else 4.5, 2.3)
     names = table.columns if table.x.dim() == 2 else [str(j) for j in range(seen.shape[1])]
-    for axes, j in zip(panels, columns, strict=False):
+    for axes, j in zip(grid, columns, strict=True):
         _column(axes, seen[:, j], new[..., j], names[j])
-    for axes in panels[len(columns) :]:
-        axes.set_axis_off()
     return figure
 
 
@@ -67,6 +65,4 @@ def _column(axes: Axes, seen: np.ndarray, new: np.ndarray, name: str) -> None:
         axes.stairs(np.histogram(replicated, edges)[0] / len(replicated), edges, color="C0", alpha=0.3, linewidth=0.7)
     axes.stairs(np.histogram(seen, edges)[0] / len(seen), edges, color="black", linewidth=1.5)
     axes.set_xlabel(name, fontsize=8)
-    axes.set_yticks([])
-    axes.tick_params(labelsize=7)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    bare(axes, heights=False)

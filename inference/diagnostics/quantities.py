@@ -1,6 +1,6 @@
 """Quantities of a data set, of any pair, for which data sets drawn from a posterior are to be like the data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -35,6 +35,24 @@ BY_COLUMN: dict[str, Quantity] = {
     "q75": partial(quantile, share=0.75),
     "max": partial(quantile, share=1.0),
 }
+
+
+def computed(named: Mapping[str, Quantity], x: Tensor) -> dict[str, Tensor]:
+    """name -> (number,) what the quantities are of the data set `x` (rows, ...), which may be one of a batch.
+
+    Raises ValueError that names the quantity which cannot be computed, and why.
+    """
+    return {name: _computed(name, quantity, x) for name, quantity in named.items()}
+
+
+def _computed(name: str, quantity: Quantity, x: Tensor) -> Tensor:
+    try:
+        return torch.as_tensor(quantity(x)).flatten()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "vmap" in reason:
+            reason = "it takes values out of tensors (if, float, .item(), NumPy); use torch's operations, such as torch.where"
+        raise ValueError(f"the quantity {name!r} cannot be computed of a data set (rows, ...): {reason}") from error
 
 
 def of_any(table: Table) -> dict[str, Quantity]:

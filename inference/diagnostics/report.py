@@ -1,8 +1,9 @@
 """Report: should this posterior be believed?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
@@ -12,27 +13,22 @@ from .chains import chains
 from .findings import Finding
 from .guide import point, variational
 from .loo import left_out
-from .pictures import SHOWN, worst
 from .predictive_checks import reproduced
 from .table import summarise
+from .verdict import Judged
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-LONG = 40
 
-
-@dataclass(frozen=True, eq=False)
-class Report:
+@dataclass(frozen=True, eq=False, repr=False)
+class Report(Judged):
     """table: one row a parameter. findings: what was looked at and what it says. ok: nothing found forbids belief."""
 
     posterior: "Posterior"
     table: pd.DataFrame
     findings: list[Finding]
-
-    @property
-    def ok(self) -> bool:
-        return not any(f.severity == "failure" for f in self.findings)
+    counted: ClassVar[str] = "parameters"
 
     @property
     def title(self) -> str:
@@ -40,30 +36,18 @@ class Report:
         chains, draws = self.posterior.shape
         size = f"{chains} chain{'s' * (chains > 1)} x {draws} draw{'s' * (draws > 1)}"
         how = self.posterior.how
-        rows = f"{how['rows']} rows, " if "rows" in how else ""
+        rows = f"{how['rows']} row{'s' * (how['rows'] != 1)}, " if "rows" in how else ""
         return f"{self.posterior.name}: {rows}{size}" + (f", {how['seconds']:.1f} s" if "seconds" in how else "")
 
     @property
     def verdict(self) -> str:
         """The answer, in a line."""
         if not self.ok:
-            return "Do not believe it yet: " + ", ".join(f.name for f in self.findings if f.severity == "failure") + "."
+            return f"Do not believe it yet: {', '.join(self.named('failure'))}."
         if self.posterior.how.get("method") == "map":
             return "A point to start from: it has no uncertainty to believe."
-        doubts = ", ".join(f.name for f in self.findings if f.severity == "warning")
+        doubts = ", ".join(self.named("warning"))
         return f"Believe it, with care: {doubts}." if doubts else "Believe it: nothing was found against it."
-
-    def __str__(self) -> str:
-        long = len(self.table) > LONG
-        table = self.table.loc[worst(self.table)[:SHOWN]] if long else self.table
-        said = [f"the {SHOWN} worst of {len(self.table)} parameters:"] if long and "rhat" in table else []
-        lines = [*said, table.to_string(float_format=lambda v: f"{v:.4g}")] if len(table) else []
-        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), *([""] if lines else []), *lines])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html.fragment(self)
 
     def to_html(self, path: str | Path) -> Path:
         """One self-contained page: verdict, findings, pictures, table. Raises OSError where it cannot be written."""
@@ -82,8 +66,19 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
     """
     posterior.refuse_foreign()
     table = summarise(posterior)
-    look = {"map": point, "svi": variational}.get(posterior.how.get("method"), chains)
-    findings = [found for finder in (look, left_out, reproduced) for found in finder(posterior, table)]
+    findings = [*_drawn(posterior, table), *left_out(posterior, table), *reproduced(posterior, table)]
     if against is not None:
-        findings += agree(posterior, against, diagnose(against).ok)
+        findings += agree(posterior, against, believed(against))
     return Report(posterior, table, findings)
+
+
+def believed(posterior: "Posterior") -> bool:
+    """Whether the draws may be believed: what `Report.ok` says. How well the model fits the rows is not looked at, since that makes
+    no draw wrong."""
+    return all(found.severity != "failure" for found in _drawn(posterior, summarise(posterior)))
+
+
+def _drawn(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
+    """What is found on the draws, by the method that made them."""
+    look = {"map": point, "svi": variational}.get(posterior.how.get("method"), chains)
+    return look(posterior, table)

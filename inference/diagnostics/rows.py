@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 LEAST = 100
 
 
-def refuse_few_draws(posterior: "Posterior", use: str) -> None:
-    """Refuse fewer than a hundred draws, or none at all, for what weighs them. Raises ValueError that names the `use`."""
+def refuse_draws(posterior: "Posterior", use: str) -> None:
+    """Refuse fewer than a hundred draws, none at all, those of another pair, and such as are not finite, for what weighs them.
+    Raises ValueError that names the `use`."""
+    posterior.refuse_foreign()
     if not posterior.draws:
         raise ValueError(
             f"{posterior.name}: its rows share no latent, and what they share was learnt as a point, so that there are no draws to {use} "
@@ -25,6 +27,9 @@ def refuse_few_draws(posterior: "Posterior", use: str) -> None:
     count = math.prod(posterior.shape)
     if count < LEAST:
         raise ValueError(f"{posterior.name} has {count} draw{'s' * (count > 1)}, too few to {use} by weighing them; take 1000")
+    for name, values in posterior.draws.items():
+        if not values.isfinite().all():
+            raise ValueError(f"{posterior.name} has draws of {name!r} that are not finite, so that there is nothing to {use} by")
 
 
 def refuse_other_rows(posteriors: Mapping[str, "Posterior"]) -> None:

@@ -8,7 +8,7 @@ from arviz_stats.base import array_stats
 
 from ..predictive import log_likelihood_by_rows, log_prior, rows_of
 from .convert import labelled
-from .rows import refuse_few_draws
+from .rows import refuse_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -19,7 +19,7 @@ ALPHAS, SENSITIVE = (0.99, 1.01), 0.05
 def sensitivity(posterior: "Posterior") -> pd.DataFrame:
     """See `Posterior.sensitivity`."""
     table = rows_of(posterior)
-    refuse_few_draws(posterior, "tell how sensitive it is")
+    refuse_draws(posterior, "tell how sensitive it is")
     prior = sum(log_prior(posterior).values()).flatten().cpu().numpy()
     rows = sum(logs.sum(1) for logs in log_likelihood_by_rows(posterior, table))
     labels, draws = labelled(posterior)

@@ -1,5 +1,6 @@
 """The table of a report: every parameter, and how well it is known."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,29 +10,33 @@ from torch import Tensor
 
 from .convergence import convergence
 from .convert import labelled
+from .reweigh import worth
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
 SPREAD = ["mean", "sd", "q5", "q95"]
 FEWEST = 4
+# How many lines of a long table are shown unless all are asked for.
+SHOWN = 12
 
 
-def summarise(posterior: "Posterior") -> pd.DataFrame:
+def summarise(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -> pd.DataFrame:
     """One row a parameter: mean, sd, 5% and 95% quantiles; Monte Carlo error, and for MCMC effective draws and R-hat.
 
     All are of draws whose declared symmetries are undone; where there are such, `ess_bulk_raw` and `rhat_raw` are of the draws as
     they came. R-hat and ESS are ArviZ's rank-normalised ones. What cannot be computed is `NaN`.
+
+    draws: with symmetries undone in another way than by `aligned`.
     """
-    chains, draws = posterior.shape
-    table = _table(posterior, posterior.aligned)
-    if chains * draws == 1:
+    table = _table(posterior, posterior.aligned if draws is None else draws)
+    if math.prod(posterior.shape) == 1:
         return table[["mean"]]
     if posterior.how.get("method") == "svi":
-        return table[SPREAD].assign(mcse_mean=table["sd"] / (chains * draws) ** 0.5)
-    if draws < FEWEST:
+        return table[SPREAD].assign(mcse_mean=table["sd"] / worth(posterior) ** 0.5)
+    if posterior.shape[1] < FEWEST:
         return table[SPREAD]
-    return table.assign(**_as_they_came(posterior, table)) if posterior.pair.symmetries else table
+    return table.assign(**_as_they_came(posterior, table)) if posterior.pair.symmetries and draws is None else table
 
 
 def invariants(posterior: "Posterior") -> pd.DataFrame:
@@ -41,7 +46,7 @@ def invariants(posterior: "Posterior") -> pd.DataFrame:
     sign, the lengths of what may be rotated. Chains that agree in these and not in the parameters differ in how draws were aligned.
     """
     parts = []
-    if "lp" in posterior.stats and tuple(posterior.stats["lp"].shape) == posterior.shape:
+    if "lp" in posterior.by_draw:
         parts.append(_summary(posterior.stats["lp"][..., None], ["lp"]))
     acted = [name for symmetry in posterior.pair.symmetries for name in symmetry.axes]
     for symmetry in posterior.pair.symmetries:
@@ -65,3 +70,16 @@ def _table(posterior: "Posterior", draws: Mapping[str, Tensor]) -> pd.DataFrame:
 
 def _summary(numbers: Tensor | np.ndarray, labels: list[str]) -> pd.DataFrame:
     return pd.DataFrame(convergence(np.asarray(numbers)), index=pd.Index(labels, name="parameter"))
+
+
+def worst(table: pd.DataFrame) -> list[str]:
+    """The rows of a table by R-hat, the largest first (none at all is worse still), or by the p-value of their ranks, the smallest
+    first; as they come where there is neither."""
+    if "rhat" in table:
+        return list(table["rhat"].fillna(np.inf).sort_values(ascending=False, kind="stable").index)
+    return list(table["p_ranks"].sort_values(kind="stable").index) if "p_ranks" in table else list(table.index)
+
+
+def order(table: pd.DataFrame) -> str:
+    """What the first of `worst` are called."""
+    return "worst" if {"rhat", "p_ranks"} & set(table) else "first"

@@ -54,7 +54,7 @@ class Kernel:
         self._target, self._trace, self._keys = target, trace, keys
         self._graph: Graph | None = None
         # With times uniform on (0, pi) the mean cosine is zero: a standard normal's next position does not depend on this one.
-        self.memory = {"length": math.pi}
+        self.memory = {"length": math.pi, "steps": 0}
 
     def advance(self, state: State, first: int, count: int, step_size: Number, space: Space) -> tuple[State, Tensor, Info]:
         """The state after transitions `first` to `first + count`, their positions (transition, chain, dim), and how they went."""
@@ -82,6 +82,8 @@ class Kernel:
         usual = float(np.mean(step_size))
         steps = min(MAX_STEPS, max(1, round(halton(at) * self.memory["length"] / usual)))
         leaves = [*start]
+        self._graph.expect(self.memory["steps"], [*leaves, step, *space])
+        self.memory["steps"] += steps
         for _ in range(steps):
             *leaves, log_density = self._graph.flat([*leaves, step, *space])
         end = Point(*leaves)

@@ -13,6 +13,7 @@ from ..checkpoint import Checkpoint, fingerprint
 from ..compiling import Compile, check_compile
 from ..graph import Graph, batched, traced
 from ..interrupt import Interrupted, between_steps
+from ..memory import at_once
 from ..pair import Pair
 from ..posterior import Posterior
 from ..program import Program, Values
@@ -26,7 +27,7 @@ from .gibbs import draw_by_sweeps
 from .noise import keys
 from .sampler import Sampler
 from .space import Space, suits_dense
-from .starts import CELLS, from_guide, from_posterior
+from .starts import from_guide, from_posterior
 
 KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "nuts": nuts.Kernel}
 STEPS = 8
@@ -230,6 +231,6 @@ def _constrain(program: Program, flat: Flat, positions: Tensor) -> tuple[Values,
         shared = {name: values[name] for name in program.parameters}
         return shared, program.derive(shared, program.x)
 
-    chunk = max(1, CELLS // max(1, program.x.numel()))
+    chunk = at_once(program.x.numel())
     results = batched(one, program.missing, chunk)(positions.flatten(0, 1))
     return tuple({n: v.unflatten(0, positions.shape[:2]) for n, v in part.items()} for part in results)

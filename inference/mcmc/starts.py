@@ -10,6 +10,7 @@ from torch.func import functional_call
 from ..amortised import given_rows
 from ..graph import batched
 from ..guides import starts
+from ..memory import at_once
 from ..objectives import NegativeELBO, run_guide
 from ..posterior import Posterior
 from ..program import Program, Values
@@ -22,7 +23,6 @@ STARTS = 8
 DRAWS = 50
 FAR = 10.0
 STEPS, PARTICLES = 200, 4
-CELLS = 20_000_000
 
 
 def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) -> Tensor:
@@ -43,7 +43,7 @@ def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) 
     def flattened(shared: Values) -> Tensor:
         return flat.flatten(shared | given_rows(program, shared, program.x)[0] if program.amortised else shared)
 
-    drawn = batched(flattened, program.missing, max(1, CELLS // max(1, program.x.numel())))({n: v[chosen] for n, v in values.items()})
+    drawn = batched(flattened, program.missing, at_once(program.x.numel()))({n: v[chosen] for n, v in values.items()})
     return drawn.unflatten(0, (DRAWS, chains))
 
 
@@ -96,7 +96,7 @@ def _draw(objective: NegativeELBO, flat: Flat, guides: Values, rows: Tensor, sta
 
     repeated = {name: value.repeat_interleave(count, 0) for name, value in guides.items()}
     numbers = torch.arange(starts, device=rows.device).repeat_interleave(count)
-    drawn, log_weights = batched(one, program.missing, max(1, CELLS // max(1, program.x.numel())))((repeated, numbers))
+    drawn, log_weights = batched(one, program.missing, at_once(program.x.numel()))((repeated, numbers))
     return drawn.unflatten(0, (starts, count)), log_weights.unflatten(0, (starts, count)).nan_to_num(nan=-torch.inf)
 
 

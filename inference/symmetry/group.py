@@ -8,8 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..memory import at_once
+
 CANDIDATES, STARTS, ROUNDS, SETTLED = 64, 4, 20, 1e-12
-LEARNT_FROM, CELLS = 1024, 20_000_000
+LEARNT_FROM = 1024
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class Symmetry(ABC):
     def present(self, draws: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
         """The sites in `draws` that the symmetry acts on, and along which axes. Raises ValueError where they differ in length."""
         named = {n: axes if isinstance(axes, tuple) else (axes,) for n, axes in self.axes.items() if n in draws}
+        for name, axes in named.items():
+            if draws[name].dim() - 2 <= max(axes):
+                shape = tuple(draws[name].shape[2:])
+                raise ValueError(f"a draw of {name!r} has shape {shape}, and no axis {max(axes)} that {type(self).__name__} could act on")
         sizes = {n: {draws[n].shape[2 + a] for a in axes} for n, axes in named.items()}
         if len(set().union(*sizes.values())) > 1:
             said = ", ".join(f"{n} {sorted(size)}" for n, size in sizes.items())
@@ -105,12 +111,15 @@ class Symmetry(ABC):
         name, axes = next(iter(self.present(draws).items()))
         return draws[name].shape[2 + axes[0]]
 
-    def towards(self, draws: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> Tensor:
-        """The elements that bring `draws` closest to the mean of `others`; both hold sites (chain, draw, *site), one of them at least
-        acted on along one axis."""
+    def towards(self, draws: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`draws`, each moved by the element that brings it closest to the mean of `others`; both hold the same sites (chain, draw,
+        *site). Without a site to match by they stay as they are, and what is not finite is not matched by."""
         features, like = self._columns(draws), self._columns(others)
+        if features is None:
+            return dict(draws)
+        features, like = (torch.where(x.isfinite(), x, 0.0) for x in (features, like))
         scale = _scale(like)
-        return self.match(features / scale, (like / scale).mean((0, 1)))
+        return self.apply(draws, self.match(features / scale, (like / scale).mean((0, 1))))
 
     def features(self, draws: Mapping[str, Tensor]) -> Tensor | None:
         """(chain, draw, K, feature): all sites side by side, every feature divided by its root mean square; None without any."""
@@ -142,7 +151,7 @@ def _evenly(features: Tensor, count: int) -> Tensor:
 
 def _pivot(symmetry: Symmetry, features: Tensor) -> Tensor:
     """(K, feature): the mean of the draws in `features` (chain, draw, K, feature), aligned to it."""
-    few = _evenly(features, max(CANDIDATES, min(LEARNT_FROM, CELLS // features[0, 0].numel())))
+    few = _evenly(features, max(CANDIDATES, min(LEARNT_FROM, at_once(features[0, 0].numel()))))
     candidates = _evenly(features, CANDIDATES)
     losses = torch.stack([(symmetry.nearest(candidates, c) - c).square().sum() for c in candidates])
     means = [_settled(symmetry, candidates, candidates[i]) for i in losses.argsort()[:STARTS]]

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
-from typing import Any
+from typing import Any, ClassVar
 
-import jinja2
 import numpy as np
 import pandas as pd
 import torch
@@ -26,6 +24,7 @@ from ...run import at_least, choose_device, seeded
 from ...suggest import unknown
 from ...svi import check_recipe, maker
 from ..findings import Finding
+from ..verdict import Judged
 from . import ecdf
 from .deviations import judge, summary
 from .quantities import DENSITIES, finite, quantities
@@ -37,8 +36,8 @@ from .thinning import thinned
 FEWEST, LEVEL = 20, 0.95
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Judged):
     """What `calibrate` found.
 
     name: what was judged. ranks: quantity -> (simulation,) how many of `draws` draws lie below the truth. table: one row a quantity
@@ -50,10 +49,7 @@ class Calibration:
     draws: int
     table: pd.DataFrame
     findings: list[Finding]
-
-    @property
-    def ok(self) -> bool:
-        return not any(f.severity == "failure" for f in self.findings)
+    counted: ClassVar[str] = "quantities"
 
     @cached_property
     def uniformity(self) -> Uniformity:
@@ -69,26 +65,14 @@ class Calibration:
     @property
     def verdict(self) -> str:
         """The answer, in a line."""
-        found = {severity: [f.name for f in self.findings if f.severity == severity] for severity in ("failure", "warning")}
-        if found["failure"]:
-            return "Not calibrated, or not known to be: " + ", ".join(dict.fromkeys(found["failure"])) + "."
-        doubts = ", ".join(dict.fromkeys(found["warning"]))
+        if not self.ok:
+            return f"Not calibrated, or not known to be: {', '.join(self.named('failure'))}."
+        doubts = ", ".join(self.named("warning"))
         return f"Calibrated, with care: {doubts}." if doubts else "Calibrated, as far as so many simulations can tell."
 
     def picture(self) -> Figure:
         """How far the ranks of each quantity are from uniform, with bands that all lines stay in, of 95%, if they are calibrated."""
         return ecdf.differences(self, LEVEL)
-
-    def __str__(self) -> str:
-        table = self.table.to_string(float_format=lambda v: f"{v:.3g}", na_rep="", max_rows=40)
-        return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), "", table])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        source = files("inference.diagnostics.calibration").joinpath("calibration.html").read_text(encoding="utf-8")
-        table = self.table.to_html(float_format=lambda v: f"{v:.3g}", border=0, na_rep="")
-        return jinja2.Environment(autoescape=True).from_string(source).render(calibration=self, table=table)
 
 
 def calibrate(
@@ -142,20 +126,12 @@ def calibrate(
     "Posterior SBC: simulation-based calibration checking conditional on data", arXiv:2502.03279; and those of `ranks`.
     """
     pair = _pair_of(subject)
-    method = method or (subject.how["method"] if isinstance(subject, Posterior) else "svi")
-    if isinstance(subject, Posterior) and guide is None and subject.how["method"] == method == "svi":
-        guide = None if subject.how["guide"] == "its own" else subject.how["guide"]
-    draws = draws if draws is not None else 100 if method == "svi" else 400
-    at_least(FEWEST, simulations=simulations, draws=draws)
+    at_least(FEWEST, simulations=simulations)
     at_least(0, seed=seed)
-    _check_method(method, guide)
-    recipe = Recipe(steps, lr=lr, compile=compile)
-    check_recipe(recipe, particles=particles, warmup=warmup)
-    make = maker(objective or getattr(pair, "objective", "elbo"), None, particles)
-    how = Method(method, draws, compile, guide, make, recipe, warmup)
+    how = _method(subject, method, guide, draws, Recipe(steps, lr=lr, compile=compile), particles, objective, warmup)
     where = choose_device(device)
     pair, simulator = (deepcopy(p).to(device=where, dtype=torch.get_default_dtype()) for p in (pair, simulator or pair))
-    with seeded(seed, where), progress_line(f"calibrate {method} {type(pair).__name__}", how.steps, progress) as tell:
+    with seeded(seed, where), progress_line(f"calibrate {how.name} {type(pair).__name__}", how.steps, progress) as tell:
         made = _simulated(subject, simulator, rows, simulations, where)
         table = check_each(pair, made.rows)
         program = Program(pair, made.rows[0])
@@ -166,7 +142,7 @@ def calibrate(
         made, fits = finite(made, fits, FEWEST)
         truth, drawn, labels = quantities(program, made, fits, table)
     went["lost"] = simulations - len(made.rows)
-    return _judged(f"{type(pair).__name__} by {method}", method, truth, drawn, labels, went, np.random.default_rng(seed))
+    return _judged(f"{type(pair).__name__} by {how.name}", how.name, truth, drawn, labels, went, np.random.default_rng(seed))
 
 
 def _pair_of(subject: Any) -> Pair:
@@ -176,15 +152,38 @@ def _pair_of(subject: Any) -> Pair:
         raise TypeError(f"the first argument must be a pair, such as zoo.create makes, or a posterior, not {type(subject).__name__}")
     if subject.table is None:
         raise ValueError(f"{subject.name} has not kept its rows, to which new ones are added; calibrate its pair instead")
+    subject.refuse_foreign()
     return subject.pair
 
 
-def _check_method(method: str, guide: str | None) -> None:
+def _method(
+    subject: Pair | Posterior,
+    method: str | None,
+    guide: str | None,
+    draws: int | None,
+    recipe: Recipe,
+    particles: int,
+    objective: str | None,
+    warmup: int,
+) -> Method:
+    """How to fit: as a posterior was, unless told otherwise. Raises ValueError for what cannot be calibrated."""
+    pair = _pair_of(subject)
+    before = subject.how if isinstance(subject, Posterior) else {"method": "svi"}
+    method = method or before.get("method")
+    if method is None:
+        raise ValueError(f"{subject.name} does not know by which method it was made; say method='nuts', or whichever is to be judged")
+    if guide is None and method == before.get("method") == "svi" and before.get("guide", "its own") != "its own":
+        guide = before["guide"]
     if method == "map" or guide == "map":
         raise ValueError("a point has no uncertainty to calibrate; use method='svi' with a guide, or 'nuts'")
     if method not in ("svi", *KERNELS):
         raise ValueError(unknown("method", method, ("svi", *KERNELS)))
     check_name(guide)
+    draws = draws if draws is not None else 100 if method == "svi" else 400
+    at_least(FEWEST, draws=draws)
+    check_recipe(recipe, particles=particles, warmup=warmup)
+    make = maker(objective or getattr(pair, "objective", "elbo"), None, particles)
+    return Method(method, draws, recipe.compile, guide, make, recipe, warmup)
 
 
 def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int, device: torch.device) -> Simulated:

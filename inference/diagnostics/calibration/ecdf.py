@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from ..panels import panels
+
 if TYPE_CHECKING:
     from .calibration import Calibration
 
@@ -18,19 +20,13 @@ def differences(calibration: "Calibration", confidence: float) -> Figure:
     """
     test, labels = calibration.uniformity, list(calibration.ranks)
     low, high = test.band(1 - (1 - confidence) / len(labels))
-    down = -(-len(labels) // ACROSS)
-    figure = Figure(figsize=(2.6 * min(ACROSS, len(labels)), 1.9 * down), layout="constrained")
-    grid = figure.subplots(down, min(ACROSS, len(labels)), squeeze=False, sharex=True, sharey=True)
-    for label, axes in zip(labels, grid.flat, strict=False):
+    figure, grid = panels(len(labels), ACROSS, 2.6, 1.9, sharex=True, sharey=True)
+    for label, axes in zip(labels, grid, strict=True):
         share = test.below(calibration.ranks[label][:, None])[0] / test.simulations
         outside = bool(((share < low - 1e-9) | (share > high + 1e-9)).any())
         axes.fill_between(test.points, low - test.points, high - test.points, color="0.88", linewidth=0)
         axes.plot(test.points, share - test.points, color="C3" if outside else "C0", linewidth=1.2)
         axes.set_title(label, fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
-    for axes in list(grid.flat)[len(labels) :]:
-        axes.set_visible(False)
     figure.supxlabel("rank of the truth among the draws", fontsize=8)
     figure.supylabel("share below, less expected", fontsize=8)
     return figure

@@ -12,12 +12,11 @@ from ...compiling import Compile
 from ...graph import batched
 from ...guides import starts
 from ...mcmc.run import draw_each
+from ...memory import at_once
 from ...objectives import RenyiBound, run_guide
 from ...program import Program, Values
 from ...progress import Tell
 from ...restarts import Recipe, fit_batch
-
-CELLS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def fit_each(program: Program, rows: Tensor, method: Method, tell: Tell) -> tupl
     Raises: what the method raises; KeyboardInterrupt where it was cut short.
     """
     fit = _by_guide if method.name == "svi" else _by_chains
-    parts = [fit(program, part, method, tell) for part in rows.split(max(1, CELLS // (64 * rows[0].numel())))]
+    parts = [fit(program, part, method, tell) for part in rows.split(at_once(64 * rows[0].numel()))]
     draws = {name: torch.cat([values[name] for values, _ in parts]) for name in program.parameters}
     return draws, {name: [how[name] for _, how in parts] for name in parts[0][1]}
 
@@ -96,4 +95,4 @@ def densities(program: Program, draws: Values, rows: Tensor) -> Values:
 
 
 def _at_once(rows: Tensor, draws: int) -> int:
-    return max(1, CELLS // (8 * draws * rows[0].numel()))
+    return at_once(8 * draws * rows[0].numel())

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from ...elimination import is_sample, local
 from ...graph import batched
+from ...memory import at_once
 from ...missing import any_missing
 from ...pair import Pair
-from ...program import Values, run_eagerly
+from ...program import Values, run_eagerly, run_unobserved
 from ...run import at_least
 from ...table import Table, as_table
-
-CELLS = 20_000_000
 
 
 class Simulated(NamedTuple):
@@ -58,12 +57,10 @@ def simulate(pair: Pair, like: Tensor, count: int, given: Values | None = None) 
     shared = [n for n, s in trace.nodes.items() if is_sample(s) and not local(s) and not s["infer"].get("_deterministic")]
 
     def one(values: tuple[Values, Tensor]) -> tuple[Values, Tensor]:
-        model = poutine.condition(poutine.uncondition(pair.model), data=values[0])
-        nodes = poutine.trace(model).get_trace(like).nodes
+        nodes = run_unobserved(pair.model, values[0], like).nodes
         return {n: nodes[n]["value"] for n in shared}, nodes[site["name"]]["value"].reshape(like.shape)
 
-    chunk = max(1, CELLS // (8 * like.numel()))
-    truth, rows = batched(one, any_missing(like), chunk)((given or {}, like.new_zeros(count)))
+    truth, rows = batched(one, any_missing(like), at_once(8 * like.numel()))((given or {}, like.new_zeros(count)))
     return Simulated(truth, torch.where(like.isnan(), like, rows.to(like)))
 
 

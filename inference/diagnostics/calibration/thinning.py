@@ -1,10 +1,10 @@
 """Draws of a chain made nearly independent, as ranks need them."""
 
-import warnings
 from typing import NamedTuple
 
-import arviz_stats
 import numpy as np
+
+from ..convergence import ess_bulk
 
 ENOUGH = 19
 
@@ -27,11 +27,10 @@ def thinned(draws: np.ndarray) -> tuple[np.ndarray, Effective]:
     """
     simulations, count, quantities = draws.shape
     series = draws.transpose(1, 0, 2).reshape(1, count, simulations * quantities)
-    # A chain that stands still has no ESS: it is told as one effective draw.
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        ess = np.asarray(arviz_stats.ess(series, method="bulk", chain_axis=0, draw_axis=1)).reshape(simulations, quantities)
-    least = float(np.quantile(np.nan_to_num(ess, nan=1.0).min(1), 0.05))
+    ess = np.nan_to_num(ess_bulk(series), nan=1.0).reshape(simulations, quantities).min(1)
+    # Draws that are all the same count, one by one, as independent: of a chain that stands still they are one.
+    ess = np.where((draws == draws[:, :1]).all((1, 2)), 1.0, ess)
+    least = float(np.quantile(ess, 0.05))
     every = max(1, int(np.ceil(count / max(least, 1.0))))
     kept = draws[:, every - 1 :: every]
     return kept, Effective(least, kept.shape[1])
