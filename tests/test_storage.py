@@ -368,7 +368,7 @@ def test_other_tools_can_read_the_netcdf(saved):
     with xr.open_datatree(saved / "arviz.nc", engine="h5netcdf") as tree:
         assert {"posterior", "sample_stats", "log_likelihood", "observed_data", "optimization"} <= set(tree.children)
         assert tree["posterior/locs"].dims == ("chain", "draw", "part", "feature")
-        assert tree["posterior/weights"].dims == ("chain", "draw", "component")
+        assert tree["posterior/weights"].dims == ("chain", "draw", "part")
         assert tree["log_likelihood/x"].dims == ("chain", "draw", "row")
         assert tree["observed_data/x"].dims == ("row", "feature")
         assert list(tree["posterior"].feature.values) == ["eruptions", "waiting"]
