@@ -61,8 +61,8 @@ def svi(
     """Fit `pair` to the rows `x` by variational inference; the pair that is handed in stays as it is.
 
     The optimiser runs until the loss has stopped falling and a lower learning rate no longer lowers it, or for `steps` steps;
-    the fit is the average of the parameters over the last rate's steps (`schedule`). What is not given is as in the pair's `recipe`, or else
-    as in `USUAL`.
+    the fit is the average of the parameters over the last rate's steps (`schedule`). What is not given is as in the pair's `recipe`,
+    or else as in `USUAL`.
 
     Arguments:
         x: rows, as `as_table` reads them; with `batch`, also rows that are streamed (`stream.as_stream`): a memory map, a large

@@ -48,7 +48,7 @@ def label(index: pd.Index, i: int) -> str:
 
 
 def as_table(x: Any) -> Table:
-    """Rows from a DataFrame, Series, array, nested list, tensor, scipy sparse matrix, or file (CSV, Parquet, NPY, NPZ).
+    """Rows from a DataFrame, Series, array, nested list, tensor, scipy sparse matrix, or file (`files.KINDS`).
 
     One-dimensional input is one column. Numbers become torch's default dtype; missing values become `NaN`.
 

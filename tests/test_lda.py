@@ -6,14 +6,14 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import scipy.sparse
+import torch
 from scipy.stats import gamma
 from torch import Tensor
 
 import inference
-from inference.diagnostics.convergence import convergence
 import zoo
+from inference.diagnostics.convergence import convergence
 from tests.oracles import lda as oracle
 from zoo.fold_in import _dense, fold_in
 from zoo.topic_answers import halves
@@ -113,7 +113,7 @@ def test_topics_of_bars_are_found_whatever_the_method():
     assert fit.draws["topics"].shape == (1, 100, 10, 25)  # the pair's own number of draws
     for posterior in (chain, fit):
         assert off(torch.as_tensor(posterior.mean("topics")), topics) < 0.05
-    assert off(torch.as_tensor(inference.svi(pair, x, steps=1, device="cpu", compile=False).mean("topics")), topics.roll(1, 1)) > 0.3
+    assert off(torch.as_tensor(fit.mean("topics"))[:9], topics) > 0.3  # nine of them are not enough
 
 
 def test_minibatches_of_sparse_rows_find_the_same_topics():
@@ -138,7 +138,7 @@ def test_texts_never_seen_are_completed_nearly_as_well_as_by_the_truth():
     mixture = shapes / shapes.sum(1, keepdim=True)
     truth = float(torch.xlogy(second, mixture @ topics).sum() / second.sum())
     blind = float(torch.xlogy(second, x[:300].sum(0) / x[:300].sum()).sum() / second.sum())
-    assert truth - 0.03 < found.per_word < truth + 0.02 < blind
+    assert blind < truth - 0.03 < found.per_word < truth + 0.02
     assert found.perplexity == pytest.approx(np.exp(-found.per_word))
     assert posterior.completion(x[300:]).per_word == pytest.approx(found.per_word)
     assert found.by_text.sum() / found.words.sum() == pytest.approx(found.per_word)

@@ -46,7 +46,9 @@ GENSIM = {
 def test_coherence_is_gensims(measure):
     counts = word_counts(TEXTS)
     words = list(counts.columns)
-    topics = np.array([[words.index(w) for w in topic] for topic in (["cat", "dog", "fish"], ["sea", "ship", "fish"], ["dog", "sea", "cat"])])
+    topics = np.array(
+        [[words.index(w) for w in topic] for topic in (["cat", "dog", "fish"], ["sea", "ship", "fish"], ["dog", "sea", "cat"])]
+    )
     np.testing.assert_allclose(coherence_of(topics, counts.to_numpy() > 0, measure), GENSIM[measure], rtol=1e-9)
 
 

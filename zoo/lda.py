@@ -35,11 +35,12 @@ class LatentDirichletAllocation(Pair):
     | topic_concentration | Gamma(2, 2), or as given                  | ()     | how evenly topics use the vocabulary          |
     | topics              | Dirichlet(topic_concentration, ...)       | (K, V) | probability of each word in each topic        |
     | mixture             | Dirichlet(concentration)                  | (N, K) | share of each topic in each text              |
-    | x                   | Multinomial(mixture @ topics) of a negative binomial number of words | (N, V) | counts of words; `NaN` is integrated out |
+    | x                   | WordCounts(mixture @ topics, ...)         | (N, V) | counts of words; `NaN` is integrated out      |
 
-    The topic of each word is summed out, and so is the rate at which a text is long: see `zoo/word_counts.py`. Texts' lengths tell
-    nothing of their topics. The guide is Dirichlet for each topic, and for the mixture of each text given the topics, by a fixed point
-    (`zoo/fold_in.py`), so that texts never seen cost the same. Its parameters take natural gradient steps.
+    The topic of each word is summed out, and so is the rate at which a text is long: a negative binomial number of words is
+    multinomial, see `zoo/word_counts.py`. Texts' lengths tell nothing of their topics. The guide is Dirichlet for each topic, and for
+    the mixture of each text given the topics, by a fixed point (`zoo/fold_in.py`), so that texts never seen cost the same. Its
+    parameters take natural gradient steps.
 
     `mcmc` with kernel="gibbs" draws the topic of each word in turn, topics and mixtures integrated out (`zoo/topic_gibbs.py`).
 
@@ -144,7 +145,7 @@ class LatentDirichletAllocation(Pair):
         """A sampler of the topic of each word. Raises ValueError for missing counts, of which it knows nothing."""
         incomplete = x.isnan().any(1).nonzero()
         if len(incomplete):
-            raise ValueError(f"row {int(incomplete[0])} has missing counts, of which kernel='gibbs' knows nothing; use kernel='nuts', or svi")
+            raise ValueError(f"row {int(incomplete[0])} has missing counts, of which this sampler knows nothing; use kernel='nuts', or svi")
         return self._chains(x, chains)
 
     def _chains(self, x: Tensor, chains: int) -> TopicGibbs:

@@ -5,10 +5,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..graph import batched
 from ..interrupt import Interrupted, between_steps
+from ..memory import at_once
 from ..program import Program, Values
 from ..progress import Tell
-from ..graph import batched
 
 
 class Sweeps(Protocol):
@@ -49,6 +50,7 @@ def draw_by_sweeps(program: Program, settings: dict[str, Any], tell: Tell) -> tu
             raise
         stopped = f"interrupted after {len(kept)} of {draws} draws"
     values = {name: torch.stack([drawn[name] for drawn, _ in kept], 1) for name in program.parameters}
-    derived = batched(program.derive, program.missing)({n: v.flatten(0, 1) for n, v in values.items()}, program.x)
+    derive = batched(program.derive, program.missing, at_once(program.x.numel()))
+    derived = derive({n: v.flatten(0, 1) for n, v in values.items()}, program.x)
     values |= {name: value.unflatten(0, (chains, -1)) for name, value in derived.items()}
     return values, {"lp": torch.stack([density for _, density in kept], 1)}, {"restarted": 0, "stopped": stopped}

@@ -30,6 +30,7 @@ from .space import Space, suits_dense
 from .starts import from_guide, from_posterior
 
 KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "nuts": nuts.Kernel}
+NAMES = (*KERNELS, "gibbs")
 STEPS = 8
 BLOCK = 50
 
@@ -52,9 +53,10 @@ def mcmc(
 ) -> Posterior:
     """Draw from the posterior of `pair` given the rows `x`; the pair that is handed in stays as it is.
 
-    Discrete latents of a row are summed out exactly; continuous ones, of a pair whose rows share others, are drawn along. All chains move at once; during `warmup` transitions, which are thrown
-    away, they learn together one step size, one scale of the posterior and, for "chees", one trajectory length, and chains
-    that sit in a mode of no weight are moved to where the others are. A draw takes 4 bytes a number (8 in double precision).
+    Discrete latents of a row are summed out exactly; continuous ones, of a pair whose rows share others, are drawn along. All chains
+    move at once; during `warmup` transitions, which are thrown away, they learn together one step size, one scale of the posterior
+    and, for "chees", one trajectory length, and chains that sit in a mode of no weight are moved to where the others are. A draw
+    takes 4 bytes a number (8 in double precision).
 
     Arguments:
         x: rows, as `as_table` reads them.
@@ -78,8 +80,8 @@ def mcmc(
     at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
     at_least(0, seed=seed)
     check_compile(compile)
-    if kernel not in (*KERNELS, "gibbs"):
-        raise ValueError(unknown("kernel", kernel, (*KERNELS, "gibbs")))
+    if kernel not in NAMES:
+        raise ValueError(unknown("kernel", kernel, NAMES))
     pair, table, rows = open_door(pair, x, device)
     if "mcmc" in pair.unsuited:
         raise TypeError(f"{type(pair).__name__}: mcmc does not suit it: {pair.unsuited['mcmc']}")
@@ -94,7 +96,8 @@ def mcmc(
             values, stats, course = draw_by_sweeps(program, settings, tell)
         else:
             named = {**settings, "seed": seed}
-            values, stats, course = _by_gradients(program, rows, named, compile, tell, start, _checkpoint(checkpoint, pair, named, rows, start))
+            saved = _checkpoint(checkpoint, pair, named, rows, start)
+            values, stats, course = _by_gradients(program, rows, named, compile, tell, start, saved)
         known = fixed(program, rows)
     how = {
         "method": kernel,

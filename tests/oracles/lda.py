@@ -1,4 +1,4 @@
-"""Latent Dirichlet allocation by hand: the joint density of texts, mixtures and topics, and the evidence by summing over all topics of words."""
+"""Latent Dirichlet allocation by hand: the joint density, and the evidence by summing over all topics of words."""
 
 import itertools
 
