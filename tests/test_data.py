@@ -110,3 +110,9 @@ def test_reuters_without_its_package_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "lda", None)
     with pytest.raises(ModuleNotFoundError, match="pip install lda"):
         zoo.data.load("reuters")
+
+
+def test_reuters_is_the_published_corpus():
+    reuters = zoo.data.load("reuters").frame
+    assert reuters.to_numpy().sum() == 84_010  # as the package lda says when it fits it
+    assert list(reuters.columns[:4]) == ["church", "pope", "years", "people"]

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 
 import inference
 import zoo
-from tests.test_lda import bars
+from tests.bars import bars
 from zoo.coherence import coherence_of
 from zoo.text import word_counts
 
@@ -46,9 +45,7 @@ GENSIM = {
 def test_coherence_is_gensims(measure):
     counts = word_counts(TEXTS)
     words = list(counts.columns)
-    topics = np.array(
-        [[words.index(w) for w in topic] for topic in (["cat", "dog", "fish"], ["sea", "ship", "fish"], ["dog", "sea", "cat"])]
-    )
+    topics = np.array([[words.index(w) for w in topic.split()] for topic in ("cat dog fish", "sea ship fish", "dog sea cat")])
     np.testing.assert_allclose(coherence_of(topics, counts.to_numpy() > 0, measure), GENSIM[measure], rtol=1e-9)
 
 
@@ -75,9 +72,3 @@ def test_texts_become_counts_with_their_words_and_index():
 def test_what_is_no_text_is_refused(texts, given, error, words):
     with pytest.raises(error, match=words):
         word_counts(texts, **given)
-
-
-def test_sparse_rows_too_many_to_be_dense_say_what_to_do(monkeypatch):
-    monkeypatch.setattr(inference.sparse, "CELLS", 50)
-    with pytest.raises(ValueError, match="60 sparse rows of 1 columns.*batch="):
-        inference.as_table(scipy.sparse.csr_matrix(np.ones((60, 1))))

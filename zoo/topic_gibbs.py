@@ -40,6 +40,8 @@ class TopicGibbs:
             np.add.at(self.by_text[chain], (self._texts, drawn), 1)
             np.add.at(self.by_word[chain], (self._words, drawn), 1)
         self.totals = self.by_word.sum(1)
+        threads = min(chains, torch.get_num_threads())
+        self._map = map if threads == 1 else ThreadPoolExecutor(threads).map
 
     def sweep(self) -> None:
         """One transition of every chain."""
@@ -90,8 +92,7 @@ class TopicGibbs:
     def _each(self, function: Callable[[int, int], None]) -> None:
         """Call `function(chain, seed)` for every chain, in as many threads as torch may use."""
         seeds = torch.randint(2**31, (len(self.totals),)).tolist()
-        with ThreadPoolExecutor(min(len(seeds), torch.get_num_threads())) as pool:
-            list(pool.map(function, range(len(seeds)), seeds))
+        list(self._map(function, range(len(seeds)), seeds))
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=self._like.dtype, device=self._like.device)

@@ -60,13 +60,13 @@ def log_evidence(pair, x) -> float | None:
         by_text, by_topic = np.zeros((len(x), len(alpha))), np.zeros((len(alpha), len(beta)))
         np.add.at(by_text, (texts, assigned), 1)
         np.add.at(by_topic, (assigned, words), 1)
-        logs.append(_log_polya(by_text, alpha) + _log_polya(by_topic, beta))
+        logs.append(log_polya(by_text, alpha) + log_polya(by_topic, beta))
     lengths = nbinom.logpmf(x.sum(1), given["length_shape"], given["length_shape"] / (given["length_shape"] + given["length"])).sum()
     orders = (gammaln(x.sum(1) + 1) - gammaln(x + 1).sum(1)).sum()
     return float(logsumexp(logs) + lengths + orders)
 
 
-def _log_polya(counts, concentration) -> float:
+def log_polya(counts, concentration) -> float:
     """log p of sequences with these counts, each drawn from a distribution that is Dirichlet(concentration)."""
     whole = gammaln(concentration.sum()) - gammaln(concentration.sum() + counts.sum(1))
     return float((whole + (gammaln(concentration + counts) - gammaln(concentration)).sum(1)).sum())

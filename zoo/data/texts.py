@@ -2,11 +2,14 @@
 
 import ast
 import functools
+import importlib.util
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+
+from inference.files import read_file
 
 # Words that a docstring has at least, and in how many docstrings a word is found at least, and at most as a share of them.
 LONG, RARE, COMMON = 30, 5, 0.3
@@ -40,8 +43,7 @@ def _documented(root: Path) -> Iterator[tuple[str, str]]:
 
 def reuters() -> tuple[pd.DataFrame, None]:
     """Counts of words in news of 1996 and 1997. Raises ModuleNotFoundError where the package lda, which ships them, is not installed."""
-    try:
-        from lda import datasets
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("the data set 'reuters' ships in the package lda: pip install lda") from None
-    return pd.DataFrame(datasets.load_reuters(), columns=list(datasets.load_reuters_vocab())), None
+    package = importlib.util.find_spec("lda")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("the data set 'reuters' ships in the package lda: pip install lda")
+    return read_file(Path(package.origin).parent / "tests" / "reuters.ldac"), None
