@@ -19,12 +19,12 @@ TOPICS = 20
 
 def reuters() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts (texts, words) to fit, and the two halves of those held out."""
-    import lda.datasets
     import torch
 
+    import zoo
     from zoo.topic_answers import halves
 
-    x = lda.datasets.load_reuters()
+    x = zoo.data.load("reuters").x.long().numpy()
     order = np.random.default_rng(0).permutation(len(x))
     fitted = round(0.8 * len(x))
     first, second = halves(torch.as_tensor(x[order[fitted:]], dtype=torch.double))
