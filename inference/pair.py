@@ -33,7 +33,8 @@ class Pair(PyroModule):
     Optional, each used by one generic piece of code:
 
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
-    - `unsuited`: method ("mcmc") -> why it does not suit the pair; it is then refused, and the pair's card says so.
+    - `unsuited`: what does not suit the pair ("mcmc", "log_likelihood", "generate") -> why, and what to use; it is then refused,
+      with all that rests on it, and the pair's card says so.
     - `recipe`: the `lr`, `particles`, `steps`, `draws` and `schedule` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
@@ -54,6 +55,7 @@ class Pair(PyroModule):
 
     - `fill(value)`: a draw of what is missing, for `impute`.
     - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
+    - `given(latents)`: the distribution of rows whose latents, by name, are chosen, for all that moves in their space.
     - `reconstruct(value)`: the mean of the row through its latents, for `reconstruct`.
     - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/sequences.py` tells.
     """
@@ -94,6 +96,11 @@ class Pair(PyroModule):
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         """Labels for the axes named in `dims`; an axis without labels is numbered."""
         return {}
+
+    def refuse_unsuited(self, use: str) -> None:
+        """Raise TypeError, with the reason, for a use that the pair says does not suit it."""
+        if use in self.unsuited:
+            raise TypeError(f"{type(self).__name__}: {use} does not suit it: {self.unsuited[use]}")
 
     def rows(self, x: Tensor, size: int | None = None) -> pyro.poutine.indep_messenger.IndepMessenger:
         """The plate "data" over the rows of `x`, which stand for `size` rows."""

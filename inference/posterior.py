@@ -13,12 +13,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from . import latent, predictive, record, sequences, storage
-from .amortised import SAMPLES
+from . import predictive, record, storage
+from .about_rows import AboutRows
 from .diagnostics import convert, predictive_checks, reweigh
+from .diagnostics.ahead import ahead
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
+from .run import at_least
 from .table import Table
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class Posterior(AboutRows):
     """Draws from the posterior of a pair given its data.
 
     Where rows share no latent, because all that they share are weights of the pair's networks, learnt as a point, there are no
@@ -104,72 +106,6 @@ class Posterior:
         if self.table is not None:
             predictive.program_of(self, predictive.some_rows(self)[:1])
 
-    def log_likelihood(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
-        """log p(row | draw), the row's latents summed out: (chain, draw, row). Missing values are integrated out.
-
-        Continuous latents of a row are integrated out by importance sampling, with `samples` draws from the guide given the row:
-        on average that is too low, and less so with more of them.
-        """
-        return predictive.log_likelihood(self, x, samples, seed)
-
-    def score(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
-        """(row,) log predictive density of each row: the logarithm of its density averaged over the draws.
-
-        samples, seed: as in `log_likelihood`.
-        """
-        return predictive.score(self, x, samples, seed)
-
-    def generate(self, rows: int, *, seed: int = 0) -> Any:
-        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...)."""
-        return predictive.generate(self, rows, seed)
-
-    def encode(self, x: Any) -> Any:
-        """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
-
-        A DataFrame if `x` came with names; (rows, T, categories) for the states of series; `.mean` and `.sd` for a continuous
-        latent; a dict of these where a row has several latents.
-        """
-        return latent.encode(self, x)
-
-    def reconstruct(self, x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Any:
-        """(rows, ...) `x` through its latents: the mean of what they make of a row, over their law given the row; as a DataFrame
-        if `x` came with names.
-
-        Continuous latents of a row are averaged over `samples` draws from the guide. Raises TypeError for a pair whose rows have
-        no latents, or are not told by them.
-        """
-        return latent.reconstruct(self, x, samples, seed)
-
-    def impute(self, x: Any, *, seed: int = 0) -> "latent.Imputed":
-        """`x` with its missing values filled: their mean over draws given the row's observed values, and their sd.
-
-        Where the guide draws latents of a row, by Metropolis within Gibbs (`refill.py`).
-        """
-        return latent.impute(self, x, seed)
-
-    def filter(self, x: Any) -> Tensor:
-        """(rows, T, states) p(state | the series up to this step), averaged over draws; `encode` knows the whole series.
-
-        This and the next raise TypeError for a pair whose rows are no series with hidden states.
-        """
-        return sequences.filter(self, x)
-
-    def decode(self, x: Any) -> "sequences.Decoded":
-        """The likeliest path of states of each series (rows, T), and on how many of the draws each step's state is that."""
-        return sequences.decode(self, x)
-
-    def paths(self, x: Any, *, seed: int = 0) -> Tensor:
-        """(chain, draw, row, T) a path of states given the series, drawn for every draw of the parameters."""
-        return sequences.paths(self, x, seed)
-
-    def score_steps(self, x: Any) -> Any:
-        """(row, T) log predictive density of each step given those before it; the steps of a series add up to its `score`."""
-        return sequences.score_steps(self, x)
-
-    def forecast(self, x: Any, steps: int, *, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
-        """The next `steps` of each series, after the last step that was seen, from `samples` draws. Raises ValueError for no steps."""
-        return sequences.forecast(self, x, steps, samples, seed)
-
     def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
         """`draws` (by default as many) of a guide's draws, taken by their Pareto smoothed importance: nearer to the posterior.
 
@@ -183,13 +119,25 @@ class Posterior:
         """The log density of every row given all others (elpd), by Pareto smoothed importance sampling: as ArviZ has it.
 
         A guide's draws are weighed by their own importance too. `elpd_i` and `pareto_k` are by row. Rows are taken some at a
-        time, so that memory stays bounded. Raises ValueError where no rows were kept, and for fewer than 100 draws.
+        time, so that memory stays bounded. Raises ValueError where no rows were kept, there is but one, and for fewer than 100 draws.
 
         Sources: Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out cross-validation and
         WAIC", Statistics and Computing 27; Magnusson, Andersen, Jonasson & Vehtari 2019, "Bayesian leave-one-out
         cross-validation for large data", ICML, for guides.
         """
         return loo(self)
+
+    def ahead(self) -> arviz_stats.ELPDData:
+        """For a posterior of one series: the log density of its last steps, each given those before it (elpd), as ArviZ has it.
+
+        Later steps are left out by Pareto smoothed importance sampling, from the last step back for as long as its k-hat can be
+        relied on; `elpd_i` and `pareto_k` are by step, for the steps that were judged. Raises ValueError for other rows, and for
+        fewer than 100 draws.
+
+        Source: Bürkner, Gabry & Vehtari 2020, "Approximate leave-future-out cross-validation for Bayesian time series models",
+        Journal of Statistical Computation and Simulation 90.
+        """
+        return ahead(self)
 
     def check(
         self,
@@ -263,6 +211,13 @@ class Posterior:
         by_chain = {n: s[list(chains)] if tuple(s.shape[:2]) == self.shape else s for n, s in self.stats.items()}
         draws = {n: d[list(chains)] for n, d in self.draws.items()}
         return replace(self, draws=draws, stats=by_chain, how={**self.how, "kept": list(map(int, chains))})
+
+    def thinned(self, every: int) -> "Posterior":
+        """Every so many-th draw of each chain, with its statistics. Raises ValueError for less than one."""
+        at_least(1, every=every)
+        by_draw = {n: s[:, ::every] for n, s in self.by_draw.items()}
+        draws = {n: d[:, ::every] for n, d in self.draws.items()}
+        return replace(self, draws=draws, stats={**self.stats, **by_draw}, how={**self.how, "thinned": every})
 
     def mean(self, site: str) -> np.ndarray:
         """The posterior mean of a site, over aligned draws. Raises LookupError for an unknown site."""

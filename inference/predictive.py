@@ -134,6 +134,7 @@ def _in_order(table: Table, posterior: "Posterior") -> Table:
 
 def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0) -> Tensor:
     """See `Posterior.log_likelihood`."""
+    posterior.pair.refuse_unsuited("log_likelihood")
     at_least(1, samples=samples)
     at_least(0, seed=seed)
     program, _ = program_for(posterior, x)
@@ -185,6 +186,7 @@ def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
 
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
+    posterior.pair.refuse_unsuited("generate")
     at_least(1, rows=rows)
     template = blank_row(posterior)
     program = program_of(posterior, template)

@@ -50,7 +50,8 @@ def _moments(posterior: "Posterior", program: Program, fill: Fill) -> tuple[Tens
         values, latents, filled = chain
         _, now = log_weight(program, values | latents, filled)
         proposed, new = log_weight(program, values, filled)
-        accepted = torch.rand_like(new).log() < new - now
+        # A guide that is a point could not have proposed where the row is now: it moves on, and iterates to where it comes back.
+        accepted = (torch.rand_like(new).log() < new - now) | now.isposinf()
         moved = {name: torch.where(_along(accepted, value), proposed[name], value) for name, value in latents.items()}
         return moved, fill(program, values | moved, x)
 

@@ -99,6 +99,7 @@ def refuse_no_whole_rows(posterior: "Posterior") -> Tensor:
 
 
 def _kept(posterior: "Posterior") -> Tensor:
+    posterior.pair.refuse_unsuited("generate")
     if posterior.table is None:
         raise ValueError(f"{posterior.name} kept no rows to replicate (they were streamed, or left out of what was saved)")
     x = some_rows(posterior)

@@ -182,7 +182,8 @@ class Batch:
             self._step = self._step or self._traced(chunk)
             *found, self._losses[i] = self._step.flat([*self._leaves, chunk])
             for name, grad in zip(self._free, found, strict=False):
-                self.parameters[name].grad = grad
+                # A fused optimiser reads numbers in the order in which they lie in memory.
+                self.parameters[name].grad = grad.contiguous()
             self._optimiser.step()
             self._solved.move(self.parameters, found[len(self._free) :], self._schedule.rate(i))
             if (i + 1) % TAKEN == 0 or i + 1 == self._recipe.steps:

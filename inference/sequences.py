@@ -12,17 +12,24 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from .predictive import averaged, in_chunks, over_draws, program_for
+from .diagnostics.quantities import quantile
+from .memory import CELLS, at_once
+from .predictive import averaged, in_chunks, over_draws, program_for, some_rows
 from .program import Program, Values
 from .run import at_least, seeded
 from .table import Table
 
 if TYPE_CHECKING:
     from .posterior import Posterior
+
+
+# Numbers that a forecast of one series may hold.
+LONGEST = 10 * CELLS
 
 
 class Decoded(NamedTuple):
@@ -74,19 +81,37 @@ def score_steps(posterior: "Posterior", x: Any) -> Any:
     return table.dress(total.diff(dim=-1, prepend=none), table.columns)
 
 
+def step_densities(posterior: "Posterior", last: int) -> np.ndarray:
+    """(draw, step) log density of each of the `last` steps of the first series that was fitted, given those before it."""
+    program = Program(posterior.pair, some_rows(posterior)[:1])
+    parts = in_chunks(posterior, program, _ask(program, "increments"), posterior.draws)
+    return np.concatenate([part[:, 0, -last:].double().cpu().numpy() for part in parts])
+
+
 def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int) -> Forecast:
     """See `Posterior.forecast`."""
     at_least(1, steps=steps, samples=samples)
     program, table = _series(posterior, x, "forecast")
     aligned = {name: posterior.aligned[name].flatten(0, 1) for name in program.parameters}
+    cells = samples * steps * (_states(program, posterior) + table.x[0, 0].numel())
+    if cells > LONGEST:
+        raise ValueError(f"{samples} samples of {steps} steps are too many to be held at once; ask for fewer samples, or fewer steps")
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
         drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
-        states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn)
-    values = values.reshape(samples, len(table), steps, *table.x.shape[2:]).double()
-    low, high = values.quantile(values.new_tensor([0.05, 0.95]), 0)
-    share = _one_hot(states, _states(program, posterior)).double().mean(0)
-    return Forecast(*(t.to(table.x.dtype) for t in (values.mean(0), values.std(0, correction=0), low, high, share)))
+        parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(at_once(cells))]
+    return Forecast(*(torch.cat(part).to(table.x) for part in zip(*parts, strict=True)))
+
+
+def _next(posterior: "Posterior", program: Program, steps: int, drawn: Values) -> Forecast:
+    """The forecast of some rows, from a sample of each draw (1, sample, *site)."""
+    each = 1 + steps // program.x.shape[1]
+    states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn, each)
+    values = values.reshape(len(values), len(program.x), steps, *program.x.shape[2:])
+    low, high = (quantile(values, share) for share in (0.05, 0.95))
+    each_state = [(states == k).double().mean(0) for k in range(_states(program, posterior))]
+    sd, mean = torch.std_mean(values.double(), 0, correction=0)
+    return Forecast(mean, sd, low, high, torch.stack(each_state, -1))
 
 
 def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:

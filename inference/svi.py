@@ -191,7 +191,7 @@ def _draw(objective: RenyiBound, x: Tensor, count: int, whole: bool) -> tuple[Va
 
     def one(_: Tensor) -> tuple[Values, Values, Values]:
         values, log_q = run_guide(program, objective.guide, x)
-        shared = {n: v for n, v in values.items() if n in program.parameters}
+        shared = {name: values[name] for name in program.parameters}
         densities = {"lp": program.log_joint(values, x), "log_q": log_q} if whole else {}
         return shared, program.derive(shared, x), densities
 

@@ -1,9 +1,9 @@
 """The hidden Markov model against brute force and published maxima, and what is asked of its series."""
 
+import dataclasses
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy.stats import poisson
@@ -11,8 +11,10 @@ from torch import Tensor
 
 import inference
 import zoo
+from inference import Posterior, sequences
 from inference.program import Program
 from tests.oracles import hmm as oracle
+from zoo import series_quantities
 from zoo.hidden_markov import stationary
 
 
@@ -29,13 +31,13 @@ KNOWN = {
 EMISSIONS = pytest.mark.parametrize("emission", list(KNOWN))
 
 
-def _known(emission: str, draws: int = 1) -> tuple[inference.Posterior, dict[str, Tensor]]:
+def _known(emission: str, draws: int = 1) -> tuple[Posterior, dict[str, Tensor]]:
     """A posterior whose draws are all the same, and what they are."""
     pair = zoo.create("hmm", states=3, emission=emission, categories=3, initial="uniform")
     values = {"transition": MOVES, **KNOWN[emission]}
     fitted = inference.svi(pair, _series(emission), steps=1, draws=1, device="cpu", compile=False)
     repeated = {name: value.expand(1, draws, *value.shape) for name, value in values.items()}
-    return inference.Posterior(pair, repeated, {}, fitted.how, None), values
+    return Posterior(pair, repeated, {}, fitted.how, None), values
 
 
 def _series(emission: str) -> Tensor:
@@ -133,7 +135,7 @@ def test_new_series_follow_the_chain():
     posterior, values = _known("poisson")
     long = zoo.create("hmm", states=3, emission="poisson", initial="stationary")
     how = {**posterior.how, "row_shape": [400]}
-    new = inference.Posterior(long, posterior.draws, {}, how, None).generate(300)
+    new = Posterior(long, posterior.draws, {}, how, None).generate(300)
     share, rates = stationary(MOVES), values["rates"][:, 0]
     mean = (share @ rates).item()
     lagged = torch.einsum("j,jk,j,k->", share, MOVES, rates, rates).item() - mean**2
@@ -173,35 +175,6 @@ def test_every_familys_density_is_scipys(emission):
     assert program.log_joint(values, x).item() == pytest.approx(truth, rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("names", "said"), [(["poisson"], "names 1 families and there are 2 columns"), (["gaussian", "student"], "both have a site 'locs'")]
-)
-def test_columns_and_families_that_do_not_match_are_refused(names, said):
-    with pytest.raises(ValueError, match=said):
-        zoo.create("hmm", emission=names, dim=2)
-
-
-FIGURES = {1: 391.9189, 2: 342.3183, 3: 329.4603, 4: 327.8316}
-
-
-@pytest.mark.parametrize("states", list(FIGURES))
-def test_maximum_likelihood_of_the_earthquakes_is_the_published_one(states):
-    # Zucchini & MacDonald 2009, table 3.1: stationary Poisson hidden Markov models.
-    x = zoo.data.load("earthquakes").x
-    pair = zoo.create("hmm", x, states=states, emission="poisson", initial="stationary", shape=1.0, center=1e6)
-    posterior = inference.svi(pair, x, guide="map", steps=800, lr=0.1, restarts=2 * states, device="cpu", compile=False)
-    assert -posterior.log_likelihood(x).item() == pytest.approx(FIGURES[states], abs=0.01)
-
-
-def test_maximum_likelihood_with_a_free_start_has_the_published_rates():
-    # Zucchini & MacDonald 2009, section 4.2.4.
-    x = zoo.data.load("earthquakes").x
-    pair = zoo.create("hmm", x, states=3, emission="poisson", shape=1.0, center=1e6)
-    posterior = inference.svi(pair, x, guide="map", steps=800, lr=0.1, restarts=4, device="cpu", compile=False)
-    assert -posterior.log_likelihood(x).item() == pytest.approx(328.5275, abs=0.01)
-    np.testing.assert_allclose(posterior.mean("rates")[:, 0], [13.146, 19.721, 29.714], atol=0.05)
-
-
 def test_a_chain_that_falls_into_parts_has_equal_shares_and_spoils_no_other_draw():
     found = torch.func.vmap(stationary)(torch.stack([torch.eye(3, dtype=torch.double), MOVES]))
     torch.testing.assert_close(found[0], torch.full((3,), 1 / 3, dtype=torch.double))
@@ -210,26 +183,12 @@ def test_a_chain_that_falls_into_parts_has_equal_shares_and_spoils_no_other_draw
     torch.testing.assert_close(stationary(rare), torch.tensor([0.75, 0.25], dtype=torch.float32), rtol=1e-3, atol=0)
 
 
-def test_aligning_does_not_blur_the_rates():
-    quakes = zoo.data.load("earthquakes").frame
-    pair = zoo.create("hmm", quakes, states=3, emission="poisson")
-    posterior = inference.svi(pair, quakes, steps=600, draws=400, seed=1)
-    raw = posterior.draws["rates"].sort(2).values.std((0, 1))
-    assert (posterior.aligned["rates"].std((0, 1)) < 1.2 * raw).all()
-
-
-def test_a_frame_whose_rows_are_times_is_refused():
-    frame = pd.DataFrame(np.arange(12.0).reshape(6, 2), index=pd.date_range("2001-01-01", periods=6))
-    with pytest.raises(ValueError, match=r"the rows of this DataFrame are times .*\.T"):
-        inference.svi(zoo.create("hmm", states=2), frame)
-
-
 def test_states_are_renumbered_along_both_axes_of_the_transition():
     posterior, values = _known("poisson")
     order = torch.tensor([2, 0, 1])
     turned = {"transition": MOVES[order][:, order], "rates": values["rates"][order]}
     draws = {name: torch.stack([values[name], turned[name]])[None] for name in values}
-    aligned = inference.Posterior(posterior.pair, draws, {}, posterior.how, None).aligned
+    aligned = Posterior(posterior.pair, draws, {}, posterior.how, None).aligned
     for name in values:
         torch.testing.assert_close(aligned[name][0, 1], values[name])
         torch.testing.assert_close(aligned[name][0, 0], values[name])
@@ -244,53 +203,6 @@ def test_series_of_other_lengths_can_be_asked_about():
     assert posterior.decode(x[:, :2]).states.shape == (2, 2)
 
 
-def test_a_frame_of_series_comes_back_as_one():
-    nile = zoo.data.load("nile").frame
-    posterior = inference.svi(zoo.create("hmm", nile), nile, steps=100, draws=20, device="cpu", compile=False)
-    states, agreement = posterior.decode(nile)
-    assert list(states.columns) == list(nile.columns)
-    assert agreement.shape == nile.shape
-    # The flow fell in 1899.
-    assert states.loc[0, "1899":].mean() < 0.2 < 0.8 < states.loc[0, :"1897"].mean()
-    assert posterior.generate(2).shape == (2, 100)
-    assert len(inference.diagnose(posterior).table) == 14
-    assert posterior.pair.picture(posterior).axes
-
-
-@pytest.mark.parametrize(
-    ("x", "given", "said"),
-    [
-        ([[1.0, 2.0]], {"states": 0}, "states=0"),
-        ([[1.0, 2.0]], {"emission": "poison"}, "emission='poison'"),
-        ([[1.0, 2.0]], {"initial": [0.5, 0.6]}, "2 probabilities that add up to one"),
-        ([1.0, 2.0, 3.0], {}, r"3 series of one step each.*hand in x.T"),
-        ([[1.0, 2.0], [np.nan, np.nan]], {}, "row 1 has no value at all"),
-        ([[3.0, 3.0]], {}, r"column 0 of the series is constant \(3\)"),
-        ([[1.0, -2.0]], {"emission": "poisson"}, "row 0, time 1: -2 is no count"),
-        ([[1.0, 2.5]], {"emission": "poisson"}, "row 0, time 1: 2.5 is no count"),
-        ([[0.0, 5.0]], {"emission": "categorical", "categories": 3}, r"row 0, time 1: 5 is no category: .*0, 1, ..., 2"),
-        ([[0.0, 0.5]], {"emission": "categorical"}, "row 0, time 1: 0.5 is no category"),
-        ([[0.0, 2.0]], {"emission": "bernoulli"}, "row 0, time 1: 2 is neither 0 nor 1"),
-        ([[1.0, 0.0]], {"emission": "gamma"}, "row 0, time 1: 0 is not above zero"),
-        (np.ones((1, 2, 3, 4)), {}, "rows must be series"),
-        (np.ones((1, 2, 3)), {"dim": 2}, r"series of 2 columns \(dim=2\), and these have 3"),
-        (pd.DataFrame([[1.0, 2.0, 3.0]], columns=[2001, 2003, 2002]), {}, "'2002' comes after '2003'"),
-        (pd.DataFrame([[1.0, 2.0]], columns=["2001-02-01", "2001-01-01"]), {}, "'2001-01-01' comes after '2001-02-01'"),
-        (pd.DataFrame([[1.0, 2.0]], columns=[2001, 2001]), {}, "column '2001' appears twice"),
-    ],
-)
-def test_bad_input_is_refused_at_the_door(x, given, said):
-    with pytest.raises(ValueError, match=said):
-        zoo.create("hmm", x, **given)
-
-
-def test_a_value_out_of_range_in_another_column_is_named():
-    x = np.zeros((2, 3, 2))
-    x[1, 2, 1] = 7
-    with pytest.raises(ValueError, match="row 1, time 2, column 1: 7 is no category"):
-        zoo.create("hmm", x, emission="categorical", categories=2)
-
-
 def test_a_forecast_of_no_steps_and_questions_to_other_pairs_are_refused():
     posterior, _ = _known("poisson")
     with pytest.raises(ValueError, match="steps=0 must be a whole number of at least 1"):
@@ -300,3 +212,37 @@ def test_a_forecast_of_no_steps_and_questions_to_other_pairs_are_refused():
     for ask in (mixture.filter, mixture.decode, mixture.paths, mixture.score_steps, lambda x: mixture.forecast(x, 2)):
         with pytest.raises(TypeError, match="no series with hidden states"):
             ask(faithful)
+
+
+def test_a_forecast_is_made_of_some_rows_at_a_time(monkeypatch):
+    posterior, _ = _known("poisson")
+    x = _series("poisson").repeat(6, 1)
+    monkeypatch.setattr(sequences, "CELLS", 3000)
+    found = posterior.forecast(x, 7, samples=100)
+    assert found.mean.shape == (12, 7)
+    assert found.states.shape == (12, 7, 3)
+    torch.testing.assert_close(found.states.sum(-1), torch.ones(12, 7))
+    with pytest.raises(ValueError, match="4000 samples of 100000 steps are too many"):
+        posterior.forecast(x, 100_000)
+
+
+@pytest.mark.parametrize("emission", ["poisson", "categorical"])
+def test_a_data_set_that_does_not_move_as_the_chain_does_is_told(emission):
+    posterior, _ = _known(emission, draws=200)
+    long = Posterior(posterior.pair, posterior.draws, {}, {**posterior.how, "row_shape": [200]}, None)
+    x = long.generate(4).double()
+    x[1, 50:60], x[2, 150:] = torch.nan, torch.nan
+    still = x.sort(1).values
+    name = "autocorrelation" if emission == "poisson" else "changes"
+    for series, fits in ((x, True), (still, False)):
+        found = dataclasses.replace(long, table=inference.as_table(series)).check(draws=100).table.loc[name]
+        assert bool(found["p"] > 0.02) == fits
+
+
+def test_quantities_of_steps_pass_over_gaps():
+    x = torch.tensor([[[1.0, 0.0], [torch.nan, 1.0], [2.0, 1.0], [4.0, 0.0]], [[3.0, 2.0], [5.0, 2.0], [torch.nan, 2.0], [torch.nan] * 2]])
+    values = x[..., 0] - 3.0
+    lagged = (values[0, 2] * values[0, 3] + values[1, 0] * values[1, 1]) / 2
+    spread = values[~values.isnan()].square().mean()
+    assert series_quantities.autocorrelation(x, 0) == lagged / spread
+    assert series_quantities.changes(x, 1) == 2 / 5

@@ -149,6 +149,16 @@ def test_a_chain_that_stands_still_is_no_crash():
     assert diagnose(posterior).verdict.startswith("Do not believe it yet: stuck, R-hat")
 
 
+def test_a_report_judges_rows_by_a_few_thousand_draws_of_many():
+    posterior = by_chains(PAIR, rows(), draws=5000)
+    said, found = finding(posterior), posterior.thinned(5).loo()
+    assert found.n_samples == 4000
+    assert f"elpd {found.elpd:.1f}" in said.evidence
+    assert abs(found.elpd - posterior.loo().elpd) < 0.1
+    with pytest.raises(ValueError, match="every"):
+        posterior.thinned(0)
+
+
 def test_many_rows_are_not_looked_at_unasked(monkeypatch):
     monkeypatch.setattr(inference.diagnostics.loo, "CHEAP", 1000)
     found = finding(by_chains(PAIR, rows()))

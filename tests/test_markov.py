@@ -156,24 +156,6 @@ def test_single_precision_is_near_double_precision():
     assert markov_cpu.forward_backward(*(t.float() for t in given), False)[0].dtype == torch.double
 
 
-def test_a_chain_that_cannot_turn_back_loses_nothing_that_it_kept_for_later():
-    # The first state is a thousand nats behind at the first step, and two thousand ahead at the second.
-    start = torch.tensor([[0.5, 0.5]]).log()
-    transition = torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]]]).log()
-    emission = torch.tensor([[[-1000.0, 0.0], [0.0, -2000.0]]])
-    evidence, states, _ = markov_cpu.forward_backward(start, transition, emission, True)
-    assert evidence.item() == pytest.approx(np.log(0.25) - 1000, abs=1e-9)
-    torch.testing.assert_close(states[0, :, 0], torch.ones(2))
-
-
-def test_what_cannot_be_has_no_density_and_what_is_not_a_number_is_not_one():
-    start, transition, emission = _chains(varying=False)
-    impossible, strange = emission.clone(), emission.clone()
-    impossible[0, 1], strange[2, 3, 0] = -torch.inf, torch.nan
-    assert markov.log_evidence(start, transition, impossible)[0] == -torch.inf
-    assert markov.log_evidence(start, transition, strange).isnan().tolist() == [False, False, True]
-
-
 def test_padding_adds_nothing():
     start, transition, emission = _chains(varying=False)
     padded = torch.cat([emission, torch.zeros(SERIES, 4, STATES)], 1)
@@ -190,15 +172,6 @@ def test_threads_change_nothing(monkeypatch):
         found.append((*markov_cpu.forward_backward(*given, True), *markov_cpu.filter(*given), markov_cpu.viterbi(*given)))
     for one, three in zip(*found, strict=True):
         assert torch.equal(one, three)
-
-
-def test_one_step_is_the_start_alone():
-    start, emission = torch.randn(2, 3).log_softmax(-1), torch.randn(2, 1, 3)
-    transition = torch.randn(2, 1, 3, 3).log_softmax(-1)
-    for backend in (markov_cpu, markov_scan):
-        evidence, _, counts = backend.forward_backward(start, transition, emission, True)
-        torch.testing.assert_close(evidence, (start + emission[:, 0]).logsumexp(-1))
-        assert not counts.any()
 
 
 def test_the_oracle_agrees_with_itself():

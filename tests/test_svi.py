@@ -57,6 +57,27 @@ def _findings(posterior: inference.Posterior) -> dict[str, inference.Finding]:
     return {finding.name: finding for finding in inference.diagnose(posterior).findings}
 
 
+class Lying(inference.Pair):
+    """Rows ~ Normal(z, 1), z (3, 2) laid out in rows; the guide's parameter lies the other way, and so do its gradients."""
+
+    def __init__(self) -> None:
+        self.q_loc = PyroParam(torch.zeros(2, 3), constraints.real)
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        z = pyro.sample("z", dist.Normal(x.new_zeros(3, 2), 10.0).to_event(2))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(z.flatten(), 1.0).to_event(1), obs=x)
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("z", dist.Normal(self.q_loc.mT, 0.1).to_event(2))
+
+
+def test_gradients_may_lie_in_memory_as_they_like():
+    x = torch.arange(6.0) + torch.randn(100, 6)
+    posterior = inference.svi(Lying(), x, steps=600, device="cpu", compile=False)
+    torch.testing.assert_close(posterior.pair.q_loc.detach().mT.flatten(), x.sum(0) / 100.01, rtol=0, atol=0.02)
+
+
 def test_it_stops_when_the_loss_has_settled_and_says_so():
     x = torch.randn(9) + 1
     posterior = inference.svi(Normal(), x, steps=5000, device="cpu")

@@ -207,7 +207,7 @@ def test_mcmc_is_refused_and_the_card_says_why():
         inference.mcmc(zoo.create("vae", ROWS), ROWS)
     card = zoo.card("vae")
     assert "inference.svi(pair, x)" in card
-    assert "Not by mcmc: the weights" in card
+    assert "Not suited to mcmc: the weights" in card
     assert "inference.mcmc(pair, x)" in zoo.card("gmm")
 
 

@@ -27,7 +27,7 @@ def card(name: str) -> str:
     rows = [f"| `{n}` | `{default}` | {meaning} |" for n, default, meaning in hyperparameters(cls)]
     table = "\n".join(["| hyperparameter | default | meaning |", "|---|---|---|", *rows])
     use = USE.format(name=name, method="svi" if "mcmc" in cls.unsuited else "mcmc")
-    notes = "".join(f"\nNot by {method}: {reason}.\n" for method, reason in cls.unsuited.items())
+    notes = "".join(f"\nNot suited to {use}: {reason}.\n" for use, reason in cls.unsuited.items())
     return f"# {name}\n\n{story}\n\n## Hyperparameters\n\n{table}\n\n## Use\n\n{use}{notes}"
 
 

@@ -14,7 +14,7 @@ SHOWN, LEAST, SCATTERED = 10, 4, 2000
 
 
 def codes(posterior: "Posterior") -> Figure:
-    """Rows that are images: some as they are, the same through their codes, and new ones. Other rows: by their first two codes.
+    """Rows that are images: some as they are, the same through their codes, and new ones if any. Other rows: by their first two codes.
 
     Ten rows, evenly spread over the data; a row is an image where it has as many columns as a square of at least 4 x 4 has pixels,
     and its columns are no codes of categories.
@@ -27,8 +27,10 @@ def codes(posterior: "Posterior") -> Figure:
 def _images(posterior: "Posterior", side: int) -> Figure:
     x = posterior.table.x
     some = x[np.linspace(0, len(x) - 1, min(SHOWN, len(x))).round().astype(int)]
-    lines = {"seen": some, "through its code": posterior.reconstruct(some), "new": posterior.generate(len(some))}
-    figure = Figure(figsize=(0.9 * len(some) + 1.2, 3.0), layout="constrained")
+    lines = {"seen": some, "through its code": posterior.reconstruct(some)}
+    if "generate" not in posterior.pair.unsuited:
+        lines["new"] = posterior.generate(len(some))
+    figure = Figure(figsize=(0.9 * len(some) + 1.2, 1.0 * len(lines)), layout="constrained")
     grid = figure.subplots(len(lines), len(some), squeeze=False)
     for axes, (name, rows) in zip(grid, lines.items(), strict=True):
         for panel, row in zip(axes, np.asarray(rows, dtype=float), strict=True):

@@ -10,6 +10,8 @@
 Locations are Normal(center, covariance / shrinkage), so that locations and precisions are jointly conjugate.
 """
 
+from typing import NamedTuple
+
 import pyro.distributions as dist
 import torch
 from pyro.nn import PyroModule, PyroParam
@@ -20,6 +22,29 @@ from inference.supports import cholesky
 
 from .gaussian import DiagonalGaussian, Gaussian
 from .wishart import WishartTril
+
+
+class Clustered(NamedTuple):
+    """What rows say of K components and their prior locations: see `clustered`."""
+
+    counts: Tensor
+    locs: Tensor
+    precision: Tensor
+    scatter: Tensor
+
+
+def clustered(x: Tensor, member: Tensor, center: Tensor, shrinkage: Tensor) -> Clustered:
+    """The conjugate posterior of K locations, from rows (N, D), whose holes are taken for the column's mean, and membership (N, K).
+
+    Returns the rows of each component (K,), its location (K, D), the rows and the prior's worth together (K,), and the scatter
+    about the location (K, D, D).
+    """
+    filled = torch.where(x.isnan(), x.nanmean(0), x)
+    counts, precision = member.sum(0), shrinkage + member.sum(0)
+    locs = (shrinkage * center + member.T @ filled) / precision[:, None]
+    deviation, offset = filled[:, None] - locs, locs - center
+    scatter = torch.einsum("nk,nki,nkj->kij", member, deviation, deviation) + shrinkage * offset[:, :, None] * offset[:, None, :]
+    return Clustered(counts, locs, precision, scatter)
 
 
 class MatrixPrecision(PyroModule):

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from inference import Pair, Rotation, SignedPermutation, Symmetry, Table, checks
-from inference.supports import cholesky
 
 from .by_column import by_column
 from .factor_pictures import loadings
+from .loading_guides import NormalRows, TurnedLoadings
 from .low_rank import LowRankGaussian
 
 
@@ -35,8 +35,9 @@ class FactorAnalysis(Pair):
     | variances | derived                                            | (Q,)  | of the rows along the principal axes, noise apart |
 
     Without `ard` the factors may be rotated, and are told along the principal axes; with it, each may change its place and sign.
-    The guide is Normal for each row of loadings, log-normal for the noise and, given both, Normal for the location with the
-    covariance of the mean of `q_count` rows; and Gamma for the relevance, which it knows in closed form given the loadings.
+    The guide of loadings that may be rotated is drawn about the principal axes, and then turned uniformly (`zoo/turned.py`); with
+    `ard` it is Normal for each column's. It is log-normal for the noise and, given both, Normal for the location with the covariance
+    of the mean of `q_count` rows; and Gamma for the relevance, which it knows in closed form given the loadings.
 
     Of few columns many factors cannot be told: with (D - Q)^2 < D + Q loadings and noise are not identified even up to rotation.
 
@@ -78,8 +79,7 @@ class FactorAnalysis(Pair):
         # The guide's locations and scales are in units of `spread`, so that a step means the same in every column.
         self.q_loc = PyroParam(torch.zeros(dim), constraints.real)
         self.q_count = PyroParam(torch.tensor(1.0), constraints.positive)
-        self.q_loadings = PyroParam(0.1 * torch.eye(dim, factors), constraints.real)
-        self.q_loadings_tril = PyroParam(torch.eye(factors).repeat(dim, 1, 1), cholesky)
+        self.q_loadings = (NormalRows if ard else TurnedLoadings)(dim, factors)
         self.q_noise = PyroParam(torch.zeros(self.noise_shape), constraints.real)
         self.q_noise_scale = PyroParam(torch.ones(self.noise_shape), constraints.positive)
         if ard:
@@ -108,9 +108,7 @@ class FactorAnalysis(Pair):
             pyro.sample("x", LowRankGaussian(loc, loadings, noise), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
-        unit = self.spread[:, None]
-        tril = unit[..., None] * self.q_loadings_tril
-        loadings = pyro.sample("loadings", dist.MultivariateNormal(unit * self.q_loadings, scale_tril=tril).to_event(1))
+        loadings = pyro.sample("loadings", self.q_loadings.law(self.spread))
         q_noise = dist.LogNormal(self.q_noise + self.noise_unit.log(), self.q_noise_scale).to_event(len(self.noise_shape))
         noise = pyro.sample("noise", q_noise)
         root = self.q_count.sqrt()
@@ -122,24 +120,19 @@ class FactorAnalysis(Pair):
         """The relevance given the loadings: their mean squares, added to the prior."""
         if not self.ard:
             return {}
-        squares = self.q_loadings.square() + self.q_loadings_tril.square().sum(-1)
+        squares = self.q_loadings.squares
         shape = (self.ard_shape + self.dim / 2).expand(self.factors)
         return {"q_relevance_shape": shape, "q_relevance_rate": self.ard_shape + 0.5 * squares.sum(0) / self.loading_scale**2}
 
     def start(self, x: Tensor) -> None:
-        """Maximum likelihood on standardised columns (holes: the column's mean), the factors turned at random."""
+        """Maximum likelihood on standardised columns (holes: the column's mean)."""
         standard = torch.where(x.isnan(), torch.zeros_like(x), (x - x.nanmean(0)) / self.spread)
         weights, noise = self._closed_form(standard)
-        if self.ard:
-            turn = torch.eye(self.factors, dtype=x.dtype, device=x.device)
-        else:
-            turn = torch.linalg.qr(torch.randn(self.factors, self.factors, dtype=x.dtype, device=x.device))[0]
-        width = noise.clamp(min=0.05) / len(x) ** 0.5
+        noise = noise.clamp(min=0.05)
+        self.q_loadings.start(weights, noise * self.noise_unit / self.spread, len(x))
         self.q_loc = (x.nanmean(0) - self.center) / self.spread
         self.q_count = x.new_tensor(float(len(x)))
-        self.q_loadings = weights @ turn
-        self.q_loadings_tril = width.expand(self.dim)[:, None, None] * torch.eye(self.factors, dtype=x.dtype, device=x.device)
-        self.q_noise = noise.clamp(min=0.05).log() if self.noise_shape else noise.square().mean().sqrt().clamp(min=0.05).log()
+        self.q_noise = noise.log() if self.noise_shape else noise.square().mean().sqrt().log()
         self.q_noise_scale = torch.full(self.noise_shape, (2 * max(len(x), 2)) ** -0.5, dtype=x.dtype, device=x.device)
         if self.ard:
             for name, value in self.solve(x, len(x)).items():

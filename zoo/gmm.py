@@ -15,7 +15,7 @@ from inference import Pair, Permutation, Table, checks
 
 from . import pictures
 from .by_column import by_column
-from .covariance import MatrixPrecision, ScalarPrecision
+from .covariance import MatrixPrecision, ScalarPrecision, clustered
 
 
 class GaussianMixture(Pair):
@@ -104,14 +104,10 @@ class GaussianMixture(Pair):
         labels = KMeans(self.components, n_init=10, random_state=seed).fit(standard.double().cpu().numpy()).labels_
         member = torch.nn.functional.one_hot(torch.as_tensor(labels, device=x.device).long(), self.components).to(x.dtype)
         member = member[:, ((member.T @ filled)[:, 0] / member.sum(0)).argsort()]
-        counts, precision = member.sum(0), self.shrinkage + member.sum(0)
-        locs = (self.shrinkage * self.center + member.T @ filled) / precision[:, None]
-        deviation = filled[:, None] - locs
-        offset = locs - self.center
-        scatter = torch.einsum("nk,nki,nkj->kij", member, deviation, deviation)
-        scatter = scatter + self.shrinkage * offset[:, :, None] * offset[:, None, :]
-        self.q_concentration, self.q_offsets, self.q_shrinkage = self.concentration + counts, offset / self.spread, precision
-        self.covariance.start(counts, scatter)
+        found = clustered(x, member, self.center, self.shrinkage)
+        self.q_concentration = self.concentration + found.counts
+        self.q_offsets, self.q_shrinkage = (found.locs - self.center) / self.spread, found.precision
+        self.covariance.start(found.counts, found.scatter)
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:

@@ -49,9 +49,11 @@ class HiddenMarkov(TorchDistribution):
         return {"z": Categorical(probs=self.smoothed(value)[0])}
 
     def smoothed(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """p(z_t | x) (*batch, T, K), and the expected transitions of each series (*batch, K, K)."""
+        """p(z_t | x) (*batch, T, K), and the expected transitions of each series up to its last step seen (*batch, K, K)."""
         states, counts = markov.smoothed(*self._terms(value))
-        return states, counts[..., 0, :, :]
+        after = torch.arange(1, self.steps, device=value.device) > self._last(value)[..., None]
+        unseen = (states[..., :-1, :] * after[..., None]).sum(-2)
+        return states, (counts[..., 0, :, :] - unseen[..., None] * self.transition.exp()).clamp(min=0)
 
     def filter(self, value: Tensor) -> Tensor:
         """p(z_t | x_1..t), (*batch, T, K)."""
@@ -71,12 +73,15 @@ class HiddenMarkov(TorchDistribution):
 
     def forecast(self, value: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """A draw of the states (*batch, steps) and values (*batch, steps, D) that follow the last step of which anything was seen."""
-        seen = (~value.isnan()).any(-1)
-        last = torch.where(seen, torch.arange(self.steps, device=value.device), 0).amax(-1)
+        last = self._last(value)
         now = markov.filtered(*self._terms(value))[0].to(value)
         now = now.take_along_dim(last[..., None, None], -2)[..., 0, :]
         states = self._unseen(now, steps + 1)[..., 1:]
         return states, self._shown(states)
+
+    def _last(self, value: Tensor) -> Tensor:
+        """(*batch) the number of the last step of which anything was seen."""
+        return torch.where((~value.isnan()).any(-1), torch.arange(self.steps, device=value.device), 0).amax(-1)
 
     def _terms(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.start, self.transition[..., None, :, :], self.emission.log_prob(value[..., None, :])

@@ -1,5 +1,6 @@
 """Hidden Markov model."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pyro
@@ -14,7 +15,7 @@ from torch.distributions import constraints
 
 from inference import Pair, Permutation, Table, checks
 
-from . import series_checks, series_pictures
+from . import series_checks, series_pictures, series_quantities
 from .by_column import by_column
 from .emissions import log, make
 from .hidden_markov import HiddenMarkov, stationary
@@ -34,12 +35,13 @@ class HiddenMarkovModel(Pair):
     | z          | Markov chain, summed out                  | (N, T)    | state at each step                                   |
     | x          | emission[z]                               | (N, T, D) | the series; `NaN` is integrated out                  |
     | stationary | derived                                   | (K,)      | share of the steps spent in each state, in the long run |
-    | dwell      | derived; if K > 1                         | (K,)      | steps that a visit to each state takes, on average   |
+    | log_dwell  | derived; if K > 1                         | (K,)      | log of the steps that a visit to each state takes, on average |
 
     A row is a series: x is (series, time) or (series, time, columns). One series of T numbers is of shape (1, T). A series shorter
     than the others is padded with `NaN` at its end; `NaN` elsewhere is a gap, in which the chain runs on. The guide is Dirichlet for
     each row of the transition times the family's conjugate posterior given the states; it takes the states as known, more or less,
-    and is too narrow where they are not.
+    and is too narrow where they are not. Dwell times are in logarithms because under a flat prior they have no finite mean: a state
+    may never be left. Quantiles carry over: the median of the steps is the exponential of the median here.
 
     Reference: Zucchini & MacDonald 2009, "Hidden Markov models for time series", Chapman & Hall; Rabiner 1989, Proc. IEEE 77.
 
@@ -58,7 +60,7 @@ class HiddenMarkovModel(Pair):
         shrinkage: gaussian, student: how many steps the prior's opinion on a location is worth.
         shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`; above 1 it
             keeps off zero.
-        categories: categorical: V, how many. Read off the data: the largest code and one more.
+        categories: categorical: V, how many, one number or one a column. Read off the data: the largest code and one more.
         smoothing: categorical, bernoulli: of the Dirichlet or Beta prior on each state's probabilities.
     """
 
@@ -77,13 +79,13 @@ class HiddenMarkovModel(Pair):
         state_scale: PositiveFloat | None = None,
         shrinkage: PositiveFloat = 0.01,
         shape: PositiveFloat = 2.0,
-        categories: PositiveInt = 2,
+        categories: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] = 2,
         smoothing: PositiveFloat = 1.0,
     ) -> None:
         self.states, self.dim, self.initial = states, dim, initial
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
-        options |= {"shape": shape, "categories": categories, "smoothing": smoothing}
+        options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
         self.emission = make(emission, states, center, spread, options)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
@@ -96,7 +98,7 @@ class HiddenMarkovModel(Pair):
         long_run = pyro.deterministic("stationary", stationary(transition), event_dim=1)
         if self.states > 1:
             leaving = (transition - transition.diag().diag()).sum(-1)
-            pyro.deterministic("dwell", 1 / leaving.clamp(min=torch.finfo(x.dtype).tiny), event_dim=1)
+            pyro.deterministic("log_dwell", -log(leaving), event_dim=1)
         initial = long_run if self.initial == "stationary" else self.first
         if self.initial == "free":
             initial = pyro.sample("initial", dist.Dirichlet(self.first))
@@ -117,24 +119,30 @@ class HiddenMarkovModel(Pair):
         Source: Celeux & Diebolt 1985, "The SEM algorithm", Computational Statistics Quarterly 2.
         """
         series = x.reshape(*x.shape[:2], self.dim)
-        member = self._clusters(series)
-        self._refit(series, member, torch.einsum("ntj,ntk->jk", member[:, :-1], member[:, 1:]))
+        member, seen = self._clusters(series)
+        both = (seen[:, :-1] & seen[:, 1:]).to(x.dtype)
+        self._refit(series, member, torch.einsum("nt,ntj,ntk->jk", both, member[:, :-1], member[:, 1:]))
         for _ in range(ROUNDS):
             drawn = poutine.trace(self.guide).get_trace(x)
             chain = poutine.trace(poutine.condition(self.model, drawn)).get_trace(x).nodes["x"]["fn"]
             member, moves = chain.smoothed(series)
             self._refit(series, member, moves.sum(0))
 
-    def _clusters(self, series: Tensor) -> Tensor:
-        """(N, T, K) one for the cluster of each step, by one run of k-means on some of them; equal shares where nothing is seen."""
+    def _clusters(self, series: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, K) one for the cluster of each step, by one run of k-means on some of them; equal shares where nothing is seen.
+
+        And where something is, (N, T).
+        """
         seen = (~series.isnan()).any(-1)
-        features = self.emission.features(series[seen]).double().cpu().numpy()
+        features = self.emission.features(series[seen]).double()
+        # Steps that show the same can then fall into several clusters, as states may show the same.
+        features = (features + 0.01 * torch.randn_like(features)).cpu().numpy()
         some = torch.randperm(len(features))[:SAMPLE].numpy()
         means = KMeans(self.states, n_init=1, random_state=int(torch.randint(2**31, ()))).fit(features[some])
         member = series.new_full((*series.shape[:2], self.states), 1 / self.states)
         labels = torch.as_tensor(means.predict(features), device=series.device).long()
         member[seen] = torch.nn.functional.one_hot(labels, self.states).to(series.dtype)
-        return member
+        return member, seen
 
     def _refit(self, series: Tensor, member: Tensor, moves: Tensor) -> None:
         """The guide as the posterior given the states' probabilities at each step (N, T, K) and the expected transitions (K, K)."""
@@ -150,26 +158,34 @@ class HiddenMarkovModel(Pair):
         x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
         mean = x.nanmean(0).nan_to_num()
         spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
-        most = x.nan_to_num().max().clamp(0, 1e6).long()
+        most = x.nan_to_num().amax(0).clamp(1, 1e6).long()
         scale = {"center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
-        return {"dim": x.shape[1], "categories": int(most) + 1, **scale}
+        return {"dim": x.shape[1], "categories": (most + 1).tolist(), **scale}
 
     def check(self, table: Table, fitting: bool) -> None:
         series_checks.series(table, self.dim)
         series_checks.ordered(table)
         series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
         if fitting:
-            series_checks.long_enough(table)
+            series_checks.long_enough(table, self.states)
             checks.no_empty_rows(table)
-            emission = self.hyperparameters["emission"]
-            families = emission if isinstance(emission, list) else [emission] * self.dim
-            series_checks.varied(table, [name in ("gaussian", "student") for name in families])
+            series_checks.varied(table, [name in ("gaussian", "student") for name in self.families])
+
+    @property
+    def families(self) -> list[str]:
+        """The family of each column."""
+        emission = self.hyperparameters["emission"]
+        return emission if isinstance(emission, list) else [emission] * self.dim
+
+    @property
+    def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        return series_quantities.of_columns([name in ("categorical", "bernoulli") for name in self.families])
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
             return ()
-        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "dwell": 0}
+        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "log_dwell": 0}
         shown = self.emission.sites
         # What states show tells them apart; how often each is visited, and left, is known far less well.
         return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
@@ -180,7 +196,7 @@ class HiddenMarkovModel(Pair):
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
-        own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "dwell": ("state",), "z": ("state",)}
+        own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "log_dwell": ("state",), "z": ("state",)}
         return {**own, **self.emission.dims}
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:

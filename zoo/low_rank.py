@@ -3,11 +3,13 @@
 import math
 
 import torch
-from pyro.distributions import MultivariateNormal, TorchDistribution
+from pyro.distributions import MultivariateNormal, Normal, TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
 from inference.missing import any_missing, observed
+
+from .columns import Columns
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -55,6 +57,10 @@ class LowRankGaussian(TorchDistribution):
     def reconstruct(self, value: Tensor) -> Tensor:
         """The rows without their noise: what they would be at the mean of z."""
         return self.loc + self.latents(value)["z"].mean @ self.loadings.mT
+
+    def given(self, latents: dict[str, Tensor]) -> Columns:
+        """The distribution of rows whose z (*batch, Q) is known."""
+        return Columns(Normal(self.loc + latents["z"] @ self.loadings.mT, self.noise))
 
     def fill(self, value: Tensor) -> Tensor:
         """`value` with a draw of each missing coordinate given the observed ones."""

@@ -10,8 +10,8 @@ Every function takes logarithms, whose batch shapes broadcast:
 - emission: (*batch, T, K) of what is seen at a step, given the state. Where nothing is seen, in a gap or past a series' end, it is
   zero and changes nothing.
 
-On the CPU they run as compiled loops (`markov_kernels`). Elsewhere the evidence and the filter are parallel scans (`markov_scan`),
-and paths are found on the CPU.
+On the CPU they run as compiled loops (`markov_kernels`; of many series side by side: `markov_lanes`). Elsewhere the evidence and the
+filter are parallel scans (`markov_scan`), and paths are found on the CPU.
 """
 
 from types import ModuleType

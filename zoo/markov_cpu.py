@@ -10,19 +10,24 @@ from torch import Tensor
 
 # Multiplications that are worth a thread of their own.
 SHARE = 500_000
+# Numbers that are kept of series side by side.
+LANES = 10_000_000
 
 
 def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `markov_scan.forward_backward`."""
-    from . import markov_kernels as kernels
+    from . import markov_kernels, markov_lanes
 
-    evidence, states, counts = _run(kernels.forward_backward, start, transition, emission, gradient)
+    series, steps, states = emission.shape
+    abreast = series >= markov_lanes.FEWEST and markov_lanes.MOST * steps * states <= LANES
+    kernel = markov_lanes.forward_backward if abreast else markov_kernels.forward_backward
+    evidence, shares, counts = _run(kernel, start, transition, emission, gradient)
     lost = evidence.isnan()
-    if lost.any():
-        exact = _run(kernels.log_forward_backward, start[lost], transition[lost], emission[lost], gradient)
-        for all_series, some in zip((evidence, states, counts), exact, strict=True):
+    if abreast and lost.any():
+        again = _run(markov_kernels.forward_backward, start[lost], transition[lost], emission[lost], gradient)
+        for all_series, some in zip((evidence, shares, counts), again, strict=True):
             all_series[lost[: len(all_series)]] = some
-    return evidence, states, counts
+    return evidence, shares, counts
 
 
 def filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:

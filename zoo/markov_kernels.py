@@ -3,8 +3,9 @@
 Shapes, here and in `zoo/markov_scan.py`: start (N, K), transition (N, S, K, K) with S = T - 1, or 1 where it is the same at all
 steps, emission (N, T, K); all are logarithms. Sums are kept in double precision whatever the dtype of these.
 
-`forward_backward` works on probabilities, normalised at every step. Where next to nothing is left (transitions are forbidden, or all
-but) it gives up a series, and `log_forward_backward` does it again in log space, which loses nothing.
+Probabilities, normalised at every step, are fast and lose what lies below 1e-300. Where every transition is likelier than LITTLE that
+does not matter: at the next step each state receives more than ever was lost. Where some are not (they are forbidden, say), what is lost
+might have come to matter; a series in which that may be is done again in log space (`markov_log_kernels`), which loses nothing.
 
 Reference: Rabiner 1989, "A tutorial on hidden Markov models and selected applications in speech recognition", Proc. IEEE 77.
 """
@@ -12,55 +13,72 @@ Reference: Rabiner 1989, "A tutorial on hidden Markov models and selected applic
 import numpy as np
 from numba import njit
 
-# All but "nnan" and "ninf": logarithms of zero are at home here.
-FAST = {"reassoc", "contract", "arcp", "nsz"}
-LITTLE = 1e-30
+from .markov_log_kernels import FAST, log_backward, log_forward
+
+LITTLE, LOST = 1e-30, 1e-200
 
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 
 
 @compiled
-def forward_backward(begin, end, start, transition, emission, gradient, evidence, smoothed, counts):  # noqa: ANN001, ANN201
-    """The log evidence (N,) of series `begin` to `end` and, if asked for, its gradients; `NaN` for a series that is given up.
+def forward_backward(
+    begin: int,
+    end: int,
+    start: np.ndarray,
+    transition: np.ndarray,
+    emission: np.ndarray,
+    gradient: bool,
+    evidence: np.ndarray,
+    smoothed: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """The log evidence (N,) of series `begin` to `end` and, if asked for, its gradients.
 
     smoothed: (N, T, K) p(z_t | x), the gradient in the emission. counts: (N, S, K, K) expected transitions, that in the transition.
+    Of a series that cannot be, both are zero.
     """
     steps, states = emission.shape[1:]
     filtered, weights, norms = np.empty((steps, states)), np.empty((steps, states)), np.empty(steps)
     first, moves = np.empty(states), np.empty(transition.shape[1:])
     for n in range(begin, end):
-        for k in range(states):
-            first[k] = np.exp(np.float64(start[n, k]))
-        for s in range(len(moves)):
-            for j in range(states):
-                for k in range(states):
-                    moves[s, j, k] = np.exp(np.float64(transition[n, s, j, k]))
-        evidence[n] = _forward(first, moves, emission[n], weights, filtered, norms)
-        if gradient and not np.isnan(evidence[n]):
+        least = _probabilities(start[n], transition[n], first, moves)
+        evidence[n] = _forward(first, moves, emission[n], least < LITTLE, weights, filtered, norms)
+        if np.isnan(evidence[n]):
+            log_forward(start[n], transition[n], emission[n], filtered, norms)
+            evidence[n] = norms.sum()
+            if gradient:
+                log_backward(transition[n], emission[n], filtered, norms, smoothed[n], counts[n])
+        elif gradient:
             _backward(moves, weights, filtered, norms, smoothed[n], counts[n])
 
 
 @compiled
-def log_forward_backward(begin, end, start, transition, emission, gradient, evidence, smoothed, counts):  # noqa: ANN001, ANN201
-    """What `forward_backward` gives, in log space."""
-    steps, states = emission.shape[1:]
-    filtered, increments = np.empty((steps, states)), np.empty(steps)
-    for n in range(begin, end):
-        _log_forward(start[n], transition[n], emission[n], filtered, increments)
-        evidence[n] = increments.sum()
-        if gradient:
-            _log_backward(transition[n], emission[n], filtered, increments, smoothed[n], counts[n])
-
-
-@compiled
-def filter(begin, end, start, transition, emission, filtered, increments):  # noqa: ANN001, ANN201
+def filter(
+    begin: int,
+    end: int,
+    start: np.ndarray,
+    transition: np.ndarray,
+    emission: np.ndarray,
+    filtered: np.ndarray,
+    increments: np.ndarray,
+) -> None:
     """filtered (N, T, K): log p(z_t | x_1..t). increments (N, T): log p(x_t | x_1..t-1)."""
+    steps, states = emission.shape[1:]
+    weights = np.empty((steps, states))
+    first, moves = np.empty(states), np.empty(transition.shape[1:])
     for n in range(begin, end):
-        _log_forward(start[n], transition[n], emission[n], filtered[n], increments[n])
+        least = _probabilities(start[n], transition[n], first, moves)
+        if np.isnan(_forward(first, moves, emission[n], least < LITTLE, weights, filtered[n], increments[n])):
+            log_forward(start[n], transition[n], emission[n], filtered[n], increments[n])
+        else:
+            for t in range(steps):
+                increments[n, t] = np.log(increments[n, t]) + emission[n, t].max()
+                for k in range(states):
+                    filtered[n, t, k] = np.log(filtered[n, t, k])
 
 
 @compiled
-def viterbi(begin, end, start, transition, emission, paths):  # noqa: ANN001, ANN201
+def viterbi(begin: int, end: int, start: np.ndarray, transition: np.ndarray, emission: np.ndarray, paths: np.ndarray) -> None:
     """paths (N, T): the likeliest path of each series; of equal ones, that of the lower states."""
     steps, states = emission.shape[1:]
     back = np.empty((steps, states), np.int32)
@@ -81,7 +99,7 @@ def viterbi(begin, end, start, transition, emission, paths):  # noqa: ANN001, AN
 
 
 @compiled
-def sample(begin, end, transition, filtered, uniform, paths):  # noqa: ANN001, ANN201
+def sample(begin: int, end: int, transition: np.ndarray, filtered: np.ndarray, uniform: np.ndarray, paths: np.ndarray) -> None:
     """paths (N, T): each drawn from p(z | x), backwards, given the log `filtered` (N, T, K) and random numbers (N, T)."""
     steps, states = filtered.shape[1:]
     weight = np.empty(states)
@@ -99,11 +117,33 @@ def sample(begin, end, transition, filtered, uniform, paths):  # noqa: ANN001, A
 
 
 @compiled
-def _forward(start, transition, emission, weights, filtered, norms):  # noqa: ANN001, ANN202
-    """Log evidence of one series, given probabilities and the log emission (T, K).
+def _probabilities(start: np.ndarray, transition: np.ndarray, first: np.ndarray, moves: np.ndarray) -> float:
+    """The exponentials of a series' logarithms, and the least of those of its transitions."""
+    least = 1.0
+    for k in range(len(start)):
+        first[k] = np.exp(np.float64(start[k]))
+    for s in range(len(moves)):
+        for j in range(len(start)):
+            for k in range(len(start)):
+                moves[s, j, k] = np.exp(np.float64(transition[s, j, k]))
+                least = min(least, moves[s, j, k])
+    return least
 
-    weights: (T, K) the emission's likelihoods, the largest of a step being one. filtered: (T, K) p(z_t | x_1..t).
-    norms: (T,) p(x_t | x_1..t-1), up to the factors taken out of `weights`.
+
+@compiled
+def _forward(
+    start: np.ndarray,
+    transition: np.ndarray,
+    emission: np.ndarray,
+    guarded: bool,
+    weights: np.ndarray,
+    filtered: np.ndarray,
+    norms: np.ndarray,
+) -> float:
+    """Log evidence of one series, given probabilities and the log emission (T, K); `NaN` where probabilities lose what may matter.
+
+    guarded: whether anything lost may. weights: (T, K) the emission's likelihoods, the largest of a step being one.
+    filtered: (T, K) p(z_t | x_1..t). norms: (T,) p(x_t | x_1..t-1), up to the factors taken out of `weights`.
     """
     steps, states = emission.shape
     total, product = 0.0, 1.0
@@ -126,8 +166,11 @@ def _forward(start, transition, emission, weights, filtered, norms):  # noqa: AN
         norm = 0.0
         for k in range(states):
             weights[t, k] = np.exp(emission[t, k] - top)
-            filtered[t, k] *= weights[t, k]
-            norm += filtered[t, k]
+            seen = filtered[t, k] * weights[t, k]
+            if guarded and seen < LOST and filtered[t, k] > 0 and emission[t, k] > -np.inf:
+                return np.nan
+            filtered[t, k] = seen
+            norm += seen
         if not norm > LITTLE:
             return np.nan
         scale = 1.0 / norm
@@ -143,7 +186,9 @@ def _forward(start, transition, emission, weights, filtered, norms):  # noqa: AN
 
 
 @compiled
-def _backward(transition, weights, filtered, norms, smoothed, counts):  # noqa: ANN001, ANN202
+def _backward(
+    transition: np.ndarray, weights: np.ndarray, filtered: np.ndarray, norms: np.ndarray, smoothed: np.ndarray, counts: np.ndarray
+) -> None:
     """Smoothed probabilities and expected transitions of one series that `_forward` has been along."""
     steps, states = filtered.shape
     beta, mass = np.ones(states), np.empty(states)
@@ -157,7 +202,8 @@ def _backward(transition, weights, filtered, norms, smoothed, counts):  # noqa: 
         scale = 1.0 / norms[t]
         for k in range(states):
             smoothed[t, k] = filtered[t, k] * beta[k]
-            mass[k] = weights[t, k] * beta[k] * scale
+            # Where no path leads, what would follow may be beyond all numbers.
+            mass[k] = weights[t, k] * beta[k] * scale if filtered[t, k] > 0 else 0.0
         for j in range(states):
             before, after = filtered[t - 1, j], 0.0
             for k in range(states):
@@ -173,56 +219,9 @@ def _backward(transition, weights, filtered, norms, smoothed, counts):  # noqa: 
 
 
 @compiled
-def _take(total, transition, counts):  # noqa: ANN001, ANN202
+def _take(total: np.ndarray, transition: np.ndarray, counts: np.ndarray) -> None:
     """Turn what was summed into expected transitions, and begin anew."""
     for j in range(len(total)):
         for k in range(len(total)):
             counts[j, k] = total[j, k] * transition[j, k]
             total[j, k] = 0.0
-
-
-@compiled
-def _log_forward(start, transition, emission, filtered, increments):  # noqa: ANN001, ANN202
-    """Log probabilities of the state given what was seen so far, and of what is seen given what was before."""
-    steps, states = emission.shape
-    for t in range(steps):
-        for k in range(states):
-            if t == 0:
-                filtered[t, k] = start[k]
-            else:
-                filtered[t, k] = _log_sum(filtered[t - 1] + transition[(t - 1) % len(transition), :, k])
-            filtered[t, k] += emission[t, k]
-        increments[t] = _log_sum(filtered[t])
-        filtered[t] -= increments[t]
-
-
-@compiled
-def _log_backward(transition, emission, filtered, increments, smoothed, counts):  # noqa: ANN001, ANN202
-    """What `_backward` gives, after `_log_forward`."""
-    steps, states = emission.shape
-    beta, mass = np.zeros(states), np.empty(states)
-    total = np.zeros(counts.shape)
-    for t in range(steps - 1, -1, -1):
-        for k in range(states):
-            smoothed[t, k] = np.exp(filtered[t, k] + beta[k])
-            mass[k] = emission[t, k] + beta[k] - increments[t]
-        if t > 0:
-            step = (t - 1) % len(transition)
-            for j in range(states):
-                for k in range(states):
-                    total[step, j, k] += np.exp(filtered[t - 1, j] + transition[step, j, k] + mass[k])
-                beta[j] = _log_sum(transition[step, j] + mass)
-    counts[:] = total
-
-
-@compiled
-def _log_sum(logs):  # noqa: ANN001, ANN202
-    top = -np.inf
-    for log in logs:
-        top = max(top, log)
-    if top == -np.inf:
-        return top
-    total = 0.0
-    for log in logs:
-        total += np.exp(log - top)
-    return top + np.log(total)

@@ -23,21 +23,30 @@ def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradie
     steps = _steps(transition, emission)
     ones = torch.zeros_like(filtered[:, :1])
     after = torch.cat([_products(steps.flip(1), reverse=True).flip(1).logsumexp(-1), ones], 1)
-    smoothed = (filtered + after).softmax(-1)
-    counts = filtered[:, :-1, :, None] + steps + after[:, 1:, None, :]
-    counts = (counts - counts.flatten(2).logsumexp(-1)[..., None, None]).exp()
+    smoothed = _shares(filtered + after, 1)
+    counts = _shares(filtered[:, :-1, :, None] + steps + after[:, 1:, None, :], 2)
     if transition.shape[1] == 1:
         counts = counts.sum(1, keepdim=True)
-    return evidence, smoothed.to(emission.dtype), counts.to(emission.dtype)
+    # Of a series that cannot be, nothing is expected; and nothing is known of one with a NaN.
+    whole = torch.where(evidence > -torch.inf, 1.0, evidence.exp())
+    return evidence, (smoothed * whole[:, None, None]).to(emission.dtype), (counts * whole[:, None, None, None]).to(emission.dtype)
 
 
 def filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:
-    """log p(z_t | x_1..t) (N, T, K), and log p(x_t | x_1..t-1) (N, T)."""
+    """log p(z_t | x_1..t) (N, T, K), and log p(x_t | x_1..t-1) (N, T); minus infinity from a step that cannot be."""
     first = (start + emission[:, 0]).double()
     onwards = _log_product(first[:, None, None], _products(_steps(transition, emission)))[:, :, 0]
     joint = torch.cat([first[:, None], onwards], 1)
     evidence = joint.logsumexp(-1)
-    return joint - evidence[..., None], evidence.diff(dim=-1, prepend=torch.zeros_like(evidence[:, :1]))
+    lost = evidence == -torch.inf
+    increments = evidence.diff(dim=-1, prepend=torch.zeros_like(evidence[:, :1]))
+    return torch.where(lost[..., None], joint, joint - evidence[..., None]), torch.where(lost, evidence, increments)
+
+
+def _shares(logs: Tensor, dims: int) -> Tensor:
+    """What adds up to one over the last `dims` axes, from logarithms; zero where all are minus infinity."""
+    total = logs.flatten(-dims).logsumexp(-1)[(..., *[None] * dims)]
+    return torch.where(total == -torch.inf, 0.0, (logs - total).exp())
 
 
 def _steps(transition: Tensor, emission: Tensor) -> Tensor:
@@ -59,7 +68,8 @@ def _products(steps: Tensor, reverse: bool = False) -> Tensor:
 
 
 def _log_product(a: Tensor, b: Tensor) -> Tensor:
-    """log(exp(a) @ exp(b)), scaled by the largest entry of each row of `a` and of each column of `b`."""
-    rows = a.amax(-1, keepdim=True).clamp(min=torch.finfo(a.dtype).min)
-    columns = b.amax(-2, keepdim=True).clamp(min=torch.finfo(b.dtype).min)
-    return ((a - rows).exp() @ (b - columns).exp()).log() + rows + columns
+    """log(exp(a) @ exp(b)), each entry scaled by the largest of its own terms, so that none is lost."""
+    total = a[..., :, :1] + b[..., :1, :]
+    for m in range(1, a.shape[-1]):
+        total = torch.logaddexp(total, a[..., :, m : m + 1] + b[..., m : m + 1, :])
+    return total

@@ -51,13 +51,16 @@ def allowed(table: Table, found: tuple[Tensor, str]) -> None:
         raise ValueError(f"{place}: {value:g} {why}")
 
 
-def long_enough(table: Table) -> None:
-    """Every series has more than one step. Raises ValueError."""
+def long_enough(table: Table, states: int) -> None:
+    """Every series has more than one step, and all together as many of which something is seen as `states`. Raises ValueError."""
     if table.x.shape[1] < 2:
         raise ValueError(
             f"{len(table)} series of one step each have no dynamics: a row is a whole series, of shape (series, time). "
             "If the rows are the steps of one series, hand in x.T, or x[None] if they have several columns"
         )
+    seen = int((~table.x.isnan()).reshape(*table.x.shape[:2], -1).any(-1).sum())
+    if seen < states:
+        raise ValueError(f"the series have {seen} steps of which something is seen, and there are {states} states; ask for fewer")
 
 
 def varied(table: Table, scaled: list[bool]) -> None:

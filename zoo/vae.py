@@ -45,6 +45,8 @@ class VariationalAutoencoder(Pair):
         spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
     """
 
+    # What the encoder gives for each latent: its mean and log scale.
+    told = 2
     objective = "mean_field"
     recipe = {"lr": 0.01, "particles": 1}
     unsuited = {"mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi"}
@@ -73,7 +75,7 @@ class VariationalAutoencoder(Pair):
             "categorical": lambda: Categorical(categories),
         }[likelihood]()
         self.decoder = mlp([latents, *hidden, dim * self.likelihood.outputs])
-        self.q_encoder = mlp([dim * (self.likelihood.inputs + mask), *reversed(hidden), 2 * latents])
+        self.q_encoder = mlp([dim * (self.likelihood.inputs + mask), *reversed(hidden), self.told * latents])
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -81,10 +83,14 @@ class VariationalAutoencoder(Pair):
             pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
-        seen = self.likelihood.features(x)
-        loc, log_scale = self.q_encoder(torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen).chunk(2, -1)
+        loc, log_scale = self.encoded(x).chunk(2, -1)
         with self.rows(x, size):
             pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
+
+    def encoded(self, x: Tensor) -> Tensor:
+        """(rows, told * latents) what the encoder makes of rows."""
+        seen = self.likelihood.features(x)
+        return self.q_encoder(torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen)
 
     def start(self, x: Tensor) -> None:
         """Weights drawn anew; in torch's way, uniform within one over the root of a layer's inputs."""

@@ -64,7 +64,11 @@ def codes(posterior: "Posterior") -> Iterator[Finding]:
     table = posterior.table
     if len(table) > 1:
         yield _used(used(posterior, table))
-    yield from _guide(posterior, _some(table))
+    if "log_likelihood" in posterior.pair.unsuited:
+        advice = "Judge it by posterior.reconstruct on rows that it was not given."
+        yield Finding("codes", "note", "each row's is a point: nothing tells how sure it is, and a row has no density.", advice)
+    else:
+        yield from _guide(posterior, _some(table))
 
 
 def _used(found: dict[str, np.ndarray]) -> Finding:

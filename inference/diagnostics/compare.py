@@ -10,6 +10,7 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 
+from .ahead import ahead, one_series
 from .loo import loo
 from .report import believed
 from .rows import refuse_other_rows
@@ -33,10 +34,13 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
     - `worst_k`, the largest Pareto k-hat of a row, and `bad_rows`, for how many it is too large for `elpd` to be relied on;
     - `believed`, whether `diagnose` finds the posterior to be believed (`Report.ok`).
 
+    Where there is one row, a series, its last steps are judged instead, each given those before it (`Posterior.ahead`), as many as
+    can be of every posterior.
+
     The pairs must model the same numbers of a row: the density of one column given another is no match for that of both.
 
     Raises:
-        ValueError: fewer than two posteriors, other rows, or one that has no rows or too few draws.
+        ValueError: fewer than two posteriors, other rows, one row that is no series, or a posterior without rows or of too few draws.
 
     Sources: Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out cross-validation and WAIC",
     Statistics and Computing 27; Yao, Vehtari, Simpson & Gelman 2018, "Using stacking to average Bayesian predictive
@@ -47,7 +51,7 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
         count = len(posteriors)
         raise ValueError(f"{count} posterior{'s' * (count != 1)} cannot be compared; give two or more, as {{name: posterior}}")
     refuse_other_rows(posteriors)
-    found = {name: loo(posterior) for name, posterior in posteriors.items()}
+    found = _judged(posteriors)
     rows = np.stack([elpd.elpd_i.values for elpd in found.values()])
     # Only differences between posteriors count; densities of themselves may be too small to be held.
     level = rows.max(0)
@@ -73,3 +77,11 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(lines, pd.Index(found, name="posterior"))
     return table.sort_values("elpd", ascending=False, kind="stable")
+
+
+def _judged(posteriors: Mapping[str, "Posterior"]) -> dict[str, arviz_stats.ELPDData]:
+    """By rows; by the steps of a single series that can be judged of all posteriors."""
+    if not all(map(one_series, posteriors.values())):
+        return {name: loo(posterior) for name, posterior in posteriors.items()}
+    steps = min(ahead(posterior).n_data_points for posterior in posteriors.values())
+    return {name: ahead(posterior, steps) for name, posterior in posteriors.items()}

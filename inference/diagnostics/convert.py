@@ -64,6 +64,8 @@ def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Co
     asked = set(MORE if groups == "all" else [groups] if isinstance(groups, str) else groups)
     for name in asked - set(MORE):
         raise ValueError(unknown("group", name, MORE))
+    if "log_likelihood" in posterior.pair.unsuited and not log_likelihood:
+        return asked, {"log_likelihood": f"left out: {posterior.pair.unsuited['log_likelihood']}"}
     if posterior.table is None:
         if log_likelihood:
             raise ValueError(

@@ -1,57 +1,41 @@
 """Leave-one-out: how well each row is predicted by all the others, from draws given them all."""
 
+import math
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 import arviz_stats
 import numpy as np
 import pandas as pd
-import xarray as xr
-from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
 from ..predictive import log_likelihood_by_rows, rows_of
-from .convergence import ess_mean
+from .ahead import ahead, one_series
+from .elpd import elpd_data, relative_efficiency
 from .findings import CHEAP, Finding
-from .khat import has_ratios, khat, log_ratios, smoothed, trusted_up_to
-from .reweigh import worth
+from .khat import has_ratios, khat, log_ratios, smoothed
 from .rows import LEAST, refuse_draws
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-SHOWN, FEWEST = 5, 4
-# ArviZ 1 has a class for each way to estimate the density of unseen rows; before, one class was told the way.
-ELPD = getattr(arviz_stats, "ELPDDataLOO", None) or partial(arviz_stats.ELPDData, "loo")
+# Rows named, draws that a row is judged by at least, and draws that more than these would not judge better.
+SHOWN, FEW, ENOUGH = 5, 1000, 4000
 
 
 def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
     """See `Posterior.loo`."""
-    table, count = rows_of(posterior), int(np.prod(posterior.shape))
+    table = rows_of(posterior)
+    if len(table) == 1:
+        way = "posterior.ahead() leaves its last steps out" if one_series(posterior) else "fit more rows"
+        raise ValueError(f"{posterior.name} was given one row, without which nothing is left to learn from; {way}")
     refuse_draws(posterior, "leave a row out")
     # What the guide is off by is made good together with the row that is left out.
     ratios = log_ratios(posterior)[:, None] if has_ratios(posterior) else 0.0
     efficiency = relative_efficiency(posterior)
     parts = [_left_out(logs, ratios, efficiency) for logs in log_likelihood_by_rows(posterior, table)]
     elpd_i, p_i, k = (np.concatenate(part) for part in zip(*parts, strict=True))
-    elpd, se, p, _ = array_stats.loo_summary(elpd_i, p_i)
-    index = table.index if table.index.nlevels == 1 else table.index.map(str)
-    by_row = partial(xr.DataArray, dims="row", coords={"row": index})
-    limit = trusted_up_to(count)
-    return ELPD(
-        elpd=float(elpd),
-        se=float(se),
-        p=float(p),
-        n_samples=count,
-        n_data_points=len(elpd_i),
-        scale="log",
-        warning=not bool((k <= limit).all()),
-        good_k=limit,
-        elpd_i=by_row(elpd_i),
-        pareto_k=by_row(k),
-        approx_posterior=has_ratios(posterior),
-    )
+    return elpd_data(posterior, elpd_i, p_i, k, "row", table.index if table.index.nlevels == 1 else table.index.map(str))
 
 
 def _left_out(logs: np.ndarray, ratios: np.ndarray | float, efficiency: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,21 +45,18 @@ def _left_out(logs: np.ndarray, ratios: np.ndarray | float, efficiency: float) -
     return elpd, logsumexp(logs, axis=0) - np.log(len(logs)) - elpd, k
 
 
-def relative_efficiency(posterior: "Posterior") -> float:
-    """How many independent draws a draw is worth: as ArviZ has it, 1 for one chain, and else on average over all numbers drawn."""
-    chains, draws = posterior.shape
-    if chains == 1 or draws < FEWEST:
-        return worth(posterior) / (chains * draws)
-    effective = [ess_mean(values.reshape(chains, draws, -1).cpu().numpy()) for values in posterior.aligned.values()]
-    return float(np.concatenate(effective).mean()) / (chains * draws)
-
-
 def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """Whether some rows are so telling that the posterior would be another without them."""
     if posterior.table is None or np.prod(posterior.shape) < LEAST or not np.isfinite(table["mean"]).all():
         return
-    if np.prod(posterior.shape) * len(posterior.table) > CHEAP:
-        yield Finding("left out", "note", "not looked at: rows times draws are many.", "Call posterior.loo().")
+    many, draws = posterior.table.x.shape[1] if len(posterior.table) == 1 else len(posterior.table), np.prod(posterior.shape)
+    if min(draws, FEW) * many > CHEAP:
+        yield Finding("left out", "note", "not looked at: there are many rows.", "Call posterior.loo().")
+        return
+    # Neighbours in a chain say nearly the same of a row.
+    posterior = posterior.thinned(math.ceil(draws / min(ENOUGH, CHEAP // many)) if draws > FEW else 1)
+    if len(posterior.table) == 1:
+        yield _steps_left_out(posterior)
         return
     found = loo(posterior)
     limit, count = found.good_k, len(posterior.table)
@@ -94,3 +75,15 @@ def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     else:
         advice = "Look at these rows; a distribution with heavier tails is moved less by single rows."
         yield Finding("left out", "warning", f"{text}: without them the posterior is another.", advice)
+
+
+def _steps_left_out(posterior: "Posterior") -> Finding:
+    """How far back a series is foretold by its own past, where it is the only row."""
+    if not one_series(posterior):
+        return Finding("left out", "note", "not looked at: there is one row, without which nothing is left to learn from.")
+    found = ahead(posterior)
+    count, steps = found.n_data_points, posterior.table.x.shape[1]
+    elpd = f"elpd {found.elpd:.1f} +- {found.se:.1f} of the last {count} of {steps} steps, each foretold by those before it"
+    if found.warning:
+        return Finding("left out", "warning", "k-hat is too large for even the last step to be left out.", "Look at that step.")
+    return Finding("left out", "good", f"{elpd}; there is one row, so that none can be left out.")

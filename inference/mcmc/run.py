@@ -83,8 +83,7 @@ def mcmc(
     if kernel not in NAMES:
         raise ValueError(unknown("kernel", kernel, NAMES))
     pair, table, rows = open_door(pair, x, device)
-    if "mcmc" in pair.unsuited:
-        raise TypeError(f"{type(pair).__name__}: mcmc does not suit it: {pair.unsuited['mcmc']}")
+    pair.refuse_unsuited("mcmc")
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws * thin, progress) as tell:
         program = Program(pair, rows)

@@ -14,23 +14,20 @@ from .emission import Emission, moments
 
 
 class CategoricalEmission(Emission):
-    """Codes of V categories, 0 to V - 1."""
+    """Codes of V categories, 0 to V - 1. Arguments: site: what the states' probabilities are called."""
 
-    sites = ("probabilities",)
-    dims = {"probabilities": ("state", "variable", "category")}
-
-    def __init__(self, states: int, dim: int, categories: int, smoothing: float) -> None:
+    def __init__(self, states: int, dim: int, categories: int, smoothing: float, site: str) -> None:
         super().__init__()
-        self.categories = categories
+        self.categories, self.sites, self.dims = categories, (site,), {site: ("state", "variable", "category")}
         self.register_buffer("smoothing", torch.full((states, dim, categories), smoothing))
         self.q_counts = PyroParam(self.smoothing.clone(), constraints.positive)
 
     def model(self) -> dist.TorchDistribution:
-        probabilities = pyro.sample("probabilities", dist.Dirichlet(self.smoothing).to_event(2))
+        probabilities = pyro.sample(*self.sites, dist.Dirichlet(self.smoothing).to_event(2))
         return Columns(dist.Categorical(logits=log(probabilities)))
 
     def guide(self) -> None:
-        pyro.sample("probabilities", dist.Dirichlet(self.q_counts).to_event(2))
+        pyro.sample(*self.sites, dist.Dirichlet(self.q_counts).to_event(2))
 
     def start(self, x: Tensor, member: Tensor) -> None:
         self.q_counts = self.smoothing + torch.einsum("nk,ndv->kdv", member, self._shown(x))

@@ -9,7 +9,7 @@ from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
 
-from ..covariance import MatrixPrecision, ScalarPrecision
+from ..covariance import MatrixPrecision, ScalarPrecision, clustered
 from .emission import Emission
 
 
@@ -44,14 +44,9 @@ class GaussianEmission(Emission):
         pyro.sample("locs", self.covariance.gaussian(self.center + self.spread * self.q_offsets, precisions, self.q_shrinkage).to_event(1))
 
     def start(self, x: Tensor, member: Tensor) -> None:
-        filled = torch.where(x.isnan(), x.nanmean(0), x)
-        counts, precision = member.sum(0), self.shrinkage + member.sum(0)
-        locs = (self.shrinkage * self.center + member.T @ filled) / precision[:, None]
-        deviation, offset = filled[:, None] - locs, locs - self.center
-        scatter = torch.einsum("nk,nki,nkj->kij", member, deviation, deviation)
-        scatter = scatter + self.shrinkage * offset[:, :, None] * offset[:, None, :]
-        self.q_offsets, self.q_shrinkage = offset / self.spread, precision
-        self.covariance.start(counts, scatter)
+        found = clustered(x, member, self.center, self.shrinkage)
+        self.q_offsets, self.q_shrinkage = (found.locs - self.center) / self.spread, found.precision
+        self.covariance.start(found.counts, found.scatter)
 
     def labels(self, columns: list[int]) -> dict[str, list[Any]]:
         pairs = [f"{columns[j]}~{columns[i]}" for i in range(len(columns)) for j in range(i)]

@@ -22,7 +22,7 @@ FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] =
     "negative_binomial": lambda k, center, spread, o: NegativeBinomialEmission(k, _above_zero(center), o["shape"]),
     "exponential": lambda k, center, spread, o: ExponentialEmission(k, _above_zero(center), o["shape"]),
     "gamma": lambda k, center, spread, o: GammaEmission(k, _above_zero(center), o["shape"]),
-    "categorical": lambda k, center, spread, o: CategoricalEmission(k, len(center), o["categories"], o["smoothing"]),
+    "categorical": lambda k, center, spread, o: CategoricalEmission(k, len(center), o["categories"], o["smoothing"], o["site"]),
     "bernoulli": lambda k, center, spread, o: BernoulliEmission(k, len(center), o["smoothing"]),
 }
 
@@ -30,17 +30,23 @@ FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] =
 def make(emission: str | list[str], states: int, center: Tensor, spread: Tensor, options: dict[str, Any]) -> Emission:
     """The family `emission` for all columns, or one for each; `center` and `spread` (D,) are those of the data.
 
+    Categorical columns with the same number of categories share a site: `probabilities`, or where numbers differ `probabilities3`
+    and the like.
+
     Raises: ValueError where the names are not one a column.
     """
-    if isinstance(emission, str):
-        return FAMILIES[emission](states, center, spread, options)
-    if len(emission) != len(center):
-        raise ValueError(f"emission names {len(emission)} families and there are {len(center)} columns; give one name, or one a column")
+    names = [emission] * len(center) if isinstance(emission, str) else emission
+    if len(names) != len(center):
+        raise ValueError(f"emission names {len(names)} families and there are {len(center)} columns; give one name, or one a column")
+    counts = [int(count) if name == "categorical" else None for name, count in zip(names, options["categories"], strict=True)]
+    several = len(set(counts) - {None}) > 1
     families = {}
-    for name in dict.fromkeys(emission):
-        columns = [i for i, other in enumerate(emission) if other == name]
-        families[name] = FAMILIES[name](states, center[columns], spread[columns], options), columns
-    return JointEmission(families)
+    for name, count in dict.fromkeys(zip(names, counts, strict=True)):
+        columns = [i for i, own in enumerate(zip(names, counts, strict=True)) if own == (name, count)]
+        number = str(count) if count and several else ""
+        own = {**options, "categories": count, "site": f"probabilities{number}"}
+        families[name + number] = FAMILIES[name](states, center[columns], spread[columns], own), columns
+    return JointEmission(families) if len(families) > 1 else next(iter(families.values()))[0]
 
 
 def _above_zero(center: Tensor) -> Tensor:

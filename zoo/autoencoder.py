@@ -1,0 +1,65 @@
+"""Autoencoder."""
+
+import pyro
+import pyro.distributions as dist
+from torch import Tensor
+
+from inference import Table
+
+from .vae import VariationalAutoencoder
+
+
+class Autoencoder(VariationalAutoencoder):
+    """Rows squeezed through a code of a few numbers, and back: the variational autoencoder with a point for a code, and no prior.
+
+    | symbol  | distribution                          | shape  | meaning                                              |
+    |---------|---------------------------------------|--------|------------------------------------------------------|
+    | decoder | its weights are learnt, as a point    |        | network from codes to rows, with layers `hidden`     |
+    | z       | flat                                  | (N, Q) | code of each row                                     |
+    | x       | `likelihood`(decoder(z)), each column | (N, D) | the rows; `NaN` is skipped                           |
+
+    The guide is a point (Delta) for each code, where an encoder with the same layers, backwards, puts the row. What is minimised is
+    then minus the log density of the rows given their codes: with likelihood "gaussian" the squared error, and `noise` its root mean.
+    With no hidden layer the decoder spans the first principal components, though its columns are none of them: codes may be mixed
+    by any invertible matrix. A code has no distribution, so that a row has no density and new rows cannot be drawn.
+
+    Reference: Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", Science 313; Baldi & Hornik
+    1989, "Neural networks and principal component analysis", Neural Networks 2 (the linear one).
+
+    Arguments:
+        latents: Q, how many numbers a code has, fewer than the columns.
+        dim: D, how many columns (pixels). Read off the data.
+        hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map.
+        likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
+        noise: standard deviation of "gaussian", learnt if it is not given.
+        categories: V, of "categorical". Read off the data: one more than the largest.
+        mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
+        center: what the encoder takes for zero, one number or one a column. Read off the data: the columns' means.
+        spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+    """
+
+    told = 1
+    objective = "elbo"
+    unsuited = {
+        "mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi",
+        "log_likelihood": (
+            "its codes have no prior, so that a row has no density; use the pair 'vae', or posterior.reconstruct and its error on rows "
+            "that it was not given"
+        ),
+        "generate": "its codes have no prior to draw new ones from; use the pair 'vae'",
+    }
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            # Masked: where a code would lie is said by a Normal, but no code is any less probable than another.
+            z = pyro.sample("z", dist.Normal(x.new_zeros(len(x), self.latents), 1.0).to_event(1).mask(False))
+            pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            pyro.sample("z", dist.Delta(self.encoded(x), event_dim=1))
+
+    def check(self, table: Table, fitting: bool) -> None:
+        super().check(table, fitting)
+        if fitting and self.latents == self.dim:
+            raise ValueError(f"latents={self.latents} must be fewer than the {self.dim} columns; a code as long as its row is a copy of it")
