@@ -15,11 +15,10 @@ from torch.func import grad_and_value, vmap
 import inference
 import zoo
 from inference import predictive
-from inference.amortised import log_weight
 from inference.functorch import traceable
 from inference.graph import batched, traced
 from inference.missing import known_missing
-from inference.objectives import NegativeELBO, check_guide
+from inference.objectives import NegativeELBO, check_guide, run_guide
 from inference.program import Program
 from inference.unconstrained import Flat
 from tests.oracles import Case
@@ -120,7 +119,12 @@ def _elbo(posterior: inference.Posterior) -> Tensor:
     if "lp" in posterior.stats:
         return posterior.stats["lp"] - posterior.stats["log_q"]
     program = Program(posterior.pair, posterior.table.x)
-    return batched(lambda _: log_weight(program, {}, program.x)[1].sum(), program.missing)(torch.zeros(200))
+
+    def one(_: Tensor) -> Tensor:
+        values, log_q = run_guide(program, posterior.pair.guide, program.x)
+        return program.log_joint(values, program.x) - log_q
+
+    return batched(one, program.missing)(torch.zeros(200))
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -289,8 +293,9 @@ def test_a_posterior_is_criticised(subject):
     if _point(subject):
         assert {"active latents", "k-hat by row" if _suits(subject, "log_likelihood") else "codes"} <= looked_at
         return
-    total = sum(predictive.log_prior(posterior).values()) + posterior.log_likelihood(subject.x).sum(-1)
-    np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-8)
+    if "lp" in posterior.stats:  # where the latents of rows are summed out exactly
+        total = sum(predictive.log_prior(posterior).values()) + posterior.log_likelihood(subject.x).sum(-1)
+        np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-8)
     assert posterior.loo().elpd_i.shape == (len(subject.x),)
     assert list(posterior.sensitivity().index) == list(inference.diagnose(posterior).table.index)
     assert "left out" in looked_at

@@ -61,15 +61,15 @@ def show(name: Annotated[str, typer.Argument(help="A pair, as `zoo list` names i
 @_told
 def fit(
     name: Annotated[str, typer.Argument(help="A pair, as `zoo list` names it.")],
-    data: Annotated[str, typer.Option(help="A data set by name, or a file: CSV, Parquet, NPY, NPZ.")],
-    method: Annotated[str, typer.Option(help="svi, map, nuts, chees (many chains), or hmc.")] = "svi",
+    data: Annotated[str, typer.Option(help="A data set by name, or a file: CSV, Parquet, NPY, NPZ, MTX, LDAC.")],
+    method: Annotated[str, typer.Option(help="svi, map, nuts, chees (many chains), hmc, or gibbs (pairs that bring it).")] = "svi",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter; may be given again.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="The folder to write [default: runs/NAME-METHOD].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
-    draws: Annotated[int, typer.Option(help="Posterior draws (of each chain).")] = 1000,
+    draws: Annotated[int | None, typer.Option(help="Posterior draws (of each chain) [default: 1000, or the pair's own].")] = None,
     chains: Annotated[int, typer.Option(help="Chains, for MCMC.")] = 4,
     warmup: Annotated[int, typer.Option(help="Warm-up transitions, for MCMC.")] = 500,
-    steps: Annotated[int, typer.Option(help="Steps at most, for svi and map.")] = 5000,
+    steps: Annotated[int | None, typer.Option(help="Steps at most, for svi and map [default: 5000, or the pair's own].")] = None,
     restarts: Annotated[int, typer.Option(help="Independent starts, for svi and map.")] = 1,
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -82,16 +82,18 @@ def fit(
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another --out, or pass --overwrite")
     from inference import diagnose, mcmc, storage, svi
-    from inference.mcmc import KERNELS
+    from inference.mcmc import NAMES
     from inference.suggest import unknown
 
-    if method not in ("svi", "map", *KERNELS):
-        raise LookupError(unknown("method", method, ("svi", "map", *KERNELS)))
+    if method not in ("svi", "map", *NAMES):
+        raise LookupError(unknown("method", method, ("svi", "map", *NAMES)))
     rows = _rows(data)
     pair = _pair(name, rows, set_)
     storage.refuse_existing(folder, overwrite)
     storage.reserve(folder).rmdir()
-    common = {"draws": draws, "seed": seed, "device": device, "progress": False if quiet else None, "checkpoint": checkpoint}
+    common = {"seed": seed, "device": device, "progress": False if quiet else None, "checkpoint": checkpoint}
+    if draws is not None:
+        common["draws"] = draws
     if method in ("svi", "map"):
         guide = "map" if method == "map" else None
         posterior = svi(pair, rows, guide=guide, steps=steps, restarts=restarts, **common)
