@@ -36,9 +36,10 @@ class Pair(PyroModule):
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi" or "mean_field".
     - `unsuited`: what does not suit the pair ("mcmc", "log_likelihood", "generate") -> why, and what to use; it is then refused,
       with all that rests on it, and the pair's card says so.
-    - `recipe`: the `lr` and `particles` of `svi`, unless told otherwise.
+    - `recipe`: the `lr`, `particles`, `steps`, `draws` and `schedule` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
+    - `gibbs(x, chains)`: a Gibbs sampler of its own, for `mcmc` with kernel="gibbs": see `Sweeps` in `mcmc/gibbs.py`.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
       `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
@@ -46,6 +47,7 @@ class Pair(PyroModule):
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
     - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
       data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
+    - `answers`: name -> function(posterior, ...) that posteriors of the pair have as a method of that name.
     - `picture(posterior)`: the family's own figure, for the report.
     - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
 
@@ -66,7 +68,9 @@ class Pair(PyroModule):
     recipe: Mapping[str, Any] = {}
     unsuited: Mapping[str, str] = {}
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
+    gibbs: ClassVar[Callable[..., Any] | None] = None
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
+    answers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     any_length: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
 

@@ -14,11 +14,10 @@ from torch.func import grad_and_value, vmap
 import inference
 import zoo
 from inference import contract, predictive
-from inference.amortised import log_weight
 from inference.functorch import traceable
 from inference.graph import batched, traced
 from inference.missing import known_missing
-from inference.objectives import NegativeELBO
+from inference.objectives import NegativeELBO, run_guide
 from inference.program import Program
 from tests.oracles import Case
 
@@ -71,7 +70,12 @@ def _elbo(posterior: inference.Posterior) -> Tensor:
     if "lp" in posterior.stats:
         return posterior.stats["lp"] - posterior.stats["log_q"]
     program = Program(posterior.pair, posterior.table.x)
-    return batched(lambda _: log_weight(program, {}, program.x)[1].sum(), program.missing)(torch.zeros(200))
+
+    def one(_: Tensor) -> Tensor:
+        values, log_q = run_guide(program, posterior.pair.guide, program.x)
+        return program.log_joint(values, program.x) - log_q
+
+    return batched(one, program.missing)(torch.zeros(200))
 
 
 @pytest.mark.parametrize("check", contract.QUICK, ids=lambda check: check.__name__)
@@ -137,8 +141,9 @@ def test_a_posterior_is_criticised(subject):
     if subject.examined.point:
         assert {"active latents", "k-hat by row" if "log_likelihood" not in subject.pair.unsuited else "codes"} <= looked_at
         return
-    total = sum(predictive.log_prior(posterior).values()) + posterior.log_likelihood(subject.x).sum(-1)
-    np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-8)
+    if "lp" in posterior.stats:  # where the latents of rows are summed out exactly
+        total = sum(predictive.log_prior(posterior).values()) + posterior.log_likelihood(subject.x).sum(-1)
+        np.testing.assert_allclose(total, posterior.stats["lp"], rtol=1e-8)
     assert posterior.loo().elpd_i.shape == (len(subject.x),)
     assert list(posterior.sensitivity().index) == list(inference.diagnose(posterior).table.index)
     assert "left out" in looked_at

@@ -62,7 +62,7 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
     """The pair `name`, with what is not given read off the rows `x` (sizes, scales) or left at its default.
 
     Arguments:
-        x: rows, as `inference.as_table` reads them; they are checked here, before any work.
+        x: rows, as `inference.svi` reads them; they are checked here, before any work.
 
     Raises:
         LookupError: no such pair. TypeError: no such hyperparameter. ValueError: one of the wrong type or out of range, or
@@ -73,13 +73,13 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
 
 def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
     """A pair of a class that need not have a name here; else as `create`."""
-    from inference import as_table
     from inference.pair import checked
+    from inference.stream import glance
 
     given = checked(cls, hyperparameters)
     if x is None:
         return cls(**given)
-    table = as_table(x)
+    table = glance(x)
     read = cls.read(table)
     try:
         pair = cls(**{**read, **given})

@@ -12,25 +12,30 @@ from .settings import given, rows
 if TYPE_CHECKING:
     from inference import Pair, Posterior
 
-METHODS = ("svi", "map", "nuts", "chees", "hmc")
+METHODS = ("svi", "map", "nuts", "chees", "hmc", "gibbs")
 
 
 @app.command()
 @told
 def fit(
     name: Annotated[str, typer.Argument(help="A pair, as `zoo list` names it.", autocompletion=beginning(pair_names))],
-    data: Annotated[str, typer.Option(help="A data set by name, or a file: CSV, Parquet, NPY, NPZ.", autocompletion=beginning(data_names))],
+    data: Annotated[
+        str, typer.Option(help="A data set, or a file: CSV, Parquet, NPY, NPZ, MTX, LDAC.", autocompletion=beginning(data_names))
+    ],
     method: Annotated[
-        str, typer.Option(help="svi, map, nuts, chees (many chains), or hmc.", autocompletion=beginning(lambda: METHODS))
+        str,
+        typer.Option(
+            help="svi, map, nuts, chees (many chains), hmc, gibbs (if the pair has it).", autocompletion=beginning(lambda: METHODS)
+        ),
     ] = "svi",
     columns: Annotated[str | None, typer.Option(help="Which columns of the data, with commas between [default: all].")] = None,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter; may be given again.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="The folder to write [default: runs/NAME-METHOD].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
-    draws: Annotated[int, typer.Option(help="Posterior draws (of each chain).")] = 1000,
+    draws: Annotated[int | None, typer.Option(help="Posterior draws (of each chain) [default: 1000, or the pair's own].")] = None,
     chains: Annotated[int, typer.Option(help="Chains, for MCMC.")] = 4,
     warmup: Annotated[int, typer.Option(help="Warm-up transitions, for MCMC.")] = 500,
-    steps: Annotated[int, typer.Option(help="Steps at most, for svi and map.")] = 5000,
+    steps: Annotated[int | None, typer.Option(help="Steps at most, for svi and map [default: 5000, or the pair's own].")] = None,
     restarts: Annotated[int, typer.Option(help="Independent starts, for svi and map.")] = 1,
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -53,9 +58,11 @@ def fit(
     pair = registry.create(name, table, **given(registry.find(name), name, set_))
     storage.refuse_existing(folder, overwrite)
     storage.reserve(folder).rmdir()
-    common = {"draws": draws, "seed": seed, "device": device, "progress": False if quiet or as_json else None, "checkpoint": checkpoint}
+    common = {"seed": seed, "device": device, "progress": False if quiet or as_json else None, "checkpoint": checkpoint}
     own = {"steps": steps, "restarts": restarts} if method in ("svi", "map") else {"chains": chains, "warmup": warmup}
-    posterior = _fitted(pair, table, method, {**common, **own})
+    # What is not given is the pair's own to choose.
+    asked = {name: value for name, value in {**common, **own, "draws": draws}.items() if value is not None}
+    posterior = _fitted(pair, table, method, asked)
     posterior.save(folder, overwrite=overwrite)
     tell(diagnose(posterior), {"folder": str(folder)}, f"saved in {folder}; `zoo report {folder}` draws it", as_json, strict)
 
