@@ -10,8 +10,7 @@ def rows(data: str, columns: str | None = None) -> Any:
     from inference.files import KINDS, read_file
 
     if Path(data).suffix.lower() in KINDS or Path(data).is_file():
-        found = read_file(Path(data))
-        return as_table(found if columns is None else _chosen(found, columns, data))
+        return as_table(Path(data) if columns is None else _chosen(read_file(Path(data)), columns, data))
     frame = _named(data)
     return frame if columns is None else _chosen(frame, columns, data)
 
