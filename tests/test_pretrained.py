@@ -12,7 +12,6 @@ import zoo
 from zoo import pretrained
 from zoo.cli import app
 
-
 # Of counts of words the zoo embeds no data set.
 WITHOUT = {"lda"}
 
