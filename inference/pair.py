@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
@@ -117,6 +118,13 @@ def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:
     """The hyperparameters of a pair's class, by name, in order."""
     named = inspect.signature(cls.__init__).parameters.items()
     return {n: p for n, p in named if n != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def meanings(cls: type[Pair]) -> dict[str, str]:
+    """What each hyperparameter means, as "Arguments:" in the class's docstring says."""
+    block = re.search(r"^Arguments:\n((?:[ \t]+.*\n?|\n)+)", inspect.getdoc(cls) or "", re.M)
+    entries = re.split(r"^    (\w+): ", block[1], flags=re.M)[1:] if block else []
+    return {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
 
 
 def adapter(cls: type[Pair], name: str) -> TypeAdapter:
