@@ -1,13 +1,13 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench pretrained cards notebooks clean
 
 demo: .venv/installed
 	$(BIN)/python -m zoo.demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -16,6 +16,16 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks
+
+pretrained: .venv/installed
+	$(BIN)/python -m zoo.pretrained
+
+cards: .venv/installed
+	$(BIN)/python -m tests.measure
+
+notebooks: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[notebooks]'
+	$(BIN)/python -m tests.notebooks
 
 clean:
 	rm -rf .venv runs

@@ -8,12 +8,16 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
-KINDS = (".csv", ".parquet", ".npy", ".npz")
+from .sparse_files import holds_sparse, ldac, matrix_market
+
+KINDS = (".csv", ".parquet", ".npy", ".npz", ".mtx", ".ldac")
 
 
-def read_file(path: Path) -> pd.DataFrame | np.ndarray:
-    """The rows in `path`: a DataFrame from CSV or Parquet, an array from NPY or a NPZ that holds just one. Never unpickles.
+def read_file(path: Path) -> pd.DataFrame | np.ndarray | scipy.sparse.spmatrix:
+    """The rows in `path`: a DataFrame from CSV or Parquet, an array from NPY or a NPZ that holds just one; rows that are mostly zeros
+    from the NPZ of a scipy matrix, Matrix Market or lda-c. Never unpickles.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -73,7 +77,9 @@ def _npy(path: Path) -> np.ndarray:
         return np.load(file, allow_pickle=False)
 
 
-def _npz(path: Path) -> np.ndarray:
+def _npz(path: Path) -> np.ndarray | scipy.sparse.spmatrix:
+    if holds_sparse(path):
+        return scipy.sparse.load_npz(path)
     with path.open("rb") as file:
         _refuse_other_than(b"PK", file)
         with np.load(file, allow_pickle=False) as arrays:
@@ -88,4 +94,4 @@ def _refuse_other_than(beginning: bytes, file: BinaryIO) -> None:
     file.seek(0)
 
 
-_READERS = {".csv": _csv, ".parquet": _parquet, ".npy": _npy, ".npz": _npz}
+_READERS = {".csv": _csv, ".parquet": _parquet, ".npy": _npy, ".npz": _npz, ".mtx": matrix_market, ".ldac": ldac}

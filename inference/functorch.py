@@ -3,6 +3,7 @@
 They are put in place while a program is traced, and only then, so that other users of Pyro in the process see no difference.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
 from torch._C._functorch import TransformType
 from torch._functorch.autograd_function import custom_function_call
-from torch.distributions import Gamma
+from torch.distributions import Cauchy, Exponential, Gamma, Laplace
 
 _NORMAL_USERS = (
     "torch.distributions.normal",
@@ -66,6 +67,26 @@ def _gamma_rsample(self: Gamma, sample_shape: torch.Size = torch.Size()) -> Tens
     return value.clamp(min=torch.finfo(value.dtype).tiny)
 
 
+def _uniform(like: Tensor, shape: torch.Size) -> Tensor:
+    """Uniform on the open interval (0, 1)."""
+    tiny = torch.finfo(like.dtype).tiny
+    return torch.rand(shape, dtype=like.dtype, device=like.device).clamp(min=tiny)
+
+
+def _cauchy_rsample(self: Cauchy, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    """A Cauchy draw by its quantile: torch fills a tensor in place, which cannot be batched. The next two likewise."""
+    return self.loc + self.scale * torch.tan(math.pi * (_uniform(self.loc, self._extended_shape(sample_shape)) - 0.5))
+
+
+def _exponential_rsample(self: Exponential, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    return -_uniform(self.rate, self._extended_shape(sample_shape)).log() / self.rate
+
+
+def _laplace_rsample(self: Laplace, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    u = 2 * _uniform(self.loc, self._extended_shape(sample_shape)) - 1
+    return self.loc - self.scale * u.sign() * torch.log1p(-u.abs().clamp(max=1 - torch.finfo(u.dtype).eps))
+
+
 def _note_dims(self: EnumMessenger, msg: dict[str, Any]) -> None:
     """Which dims of a site's value are enumerated, read off its shape alone: `.data` is barred under `vmap`."""
     if not isinstance(msg["fn"], TorchDistributionMixin) or msg["value"] is None:
@@ -91,6 +112,9 @@ def _replacements() -> Iterator[tuple[str, Callable]]:
     for module in _SAFE_LOG_USERS:
         yield f"{module}.safe_log", _SafeLog.apply
     yield "torch.distributions.gamma.Gamma.rsample", _gamma_rsample
+    yield "torch.distributions.cauchy.Cauchy.rsample", _cauchy_rsample
+    yield "torch.distributions.exponential.Exponential.rsample", _exponential_rsample
+    yield "torch.distributions.laplace.Laplace.rsample", _laplace_rsample
     yield "torch.distributions.dirichlet._Dirichlet", _Dirichlet
     yield "pyro.poutine.enum_messenger.EnumMessenger._pyro_post_sample", _note_dims
     # Both look at values, which a traced program does not have.

@@ -20,10 +20,12 @@ log = logging.getLogger("inference")
 
 
 class Graph:
-    """A function as a graph, for arguments of the shapes that it was traced on."""
+    """A function as a graph, for arguments of the shapes that it was traced on. interpreted: whether it could not be traced."""
 
-    def __init__(self, run: Callable[..., list[Tensor]], shape: TreeSpec, program: fx.GraphModule | None) -> None:
-        self._run, self._shape, self._program = run, shape, program
+    def __init__(
+        self, run: Callable[..., list[Tensor]], shape: TreeSpec, program: fx.GraphModule | None, interpreted: bool = False
+    ) -> None:
+        self._run, self._shape, self._program, self.interpreted = run, shape, program, interpreted
 
     def __call__(self, *args: Any) -> Any:
         return tree_unflatten(self.flat(tree_flatten(args)[0]), self._shape)
@@ -68,7 +70,7 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
         program = _graph(flat, leaves, missing)
         if program is None:
             interpreted(*leaves)
-            return Graph(interpreted, shapes[0], None)
+            return Graph(interpreted, shapes[0], None, interpreted=True)
         if compile is True:
             return Graph(compiled(program, leaves), shapes[0], None)
         graph = Graph(direct(program).forward, shapes[0], program if compile == "auto" else None)

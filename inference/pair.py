@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
@@ -39,9 +40,10 @@ class Pair(PyroModule):
       multiply all that ties rows to latents, so that at 0 they are independent, and in between `annealing.py` finds its way.
     - `unsuited`: what does not suit the pair ("mcmc", "log_likelihood", "generate") -> why, and what to use; it is then refused,
       with all that rests on it, and the pair's card says so.
-    - `recipe`: what `svi` takes for `lr`, `particles`, `optimiser` and `schedule`, unless told otherwise.
+    - `recipe`: the `lr`, `particles`, `steps`, `draws`, `schedule` and `optimiser` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
+    - `gibbs(x, chains)`: a Gibbs sampler of its own, for `mcmc` with kernel="gibbs": see `Sweeps` in `mcmc/gibbs.py`.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
       `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
@@ -49,6 +51,7 @@ class Pair(PyroModule):
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
     - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
       data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
+    - `answers`: name -> function(posterior, ...) that posteriors of the pair have as a method of that name.
     - `picture(posterior)`: the family's own figure, for the report.
     - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
 
@@ -69,7 +72,9 @@ class Pair(PyroModule):
     recipe: Mapping[str, Any] = {}
     unsuited: Mapping[str, str] = {}
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
+    gibbs: ClassVar[Callable[..., Any] | None] = None
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
+    answers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     any_length: ClassVar[bool] = False
     undirected: ClassVar[bool] = False
     picture: ClassVar[Callable[[Any], Any] | None] = None
@@ -118,6 +123,13 @@ def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:
     """The hyperparameters of a pair's class, by name, in order."""
     named = inspect.signature(cls.__init__).parameters.items()
     return {n: p for n, p in named if n != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def meanings(cls: type[Pair]) -> dict[str, str]:
+    """What each hyperparameter means, as "Arguments:" in the class's docstring says."""
+    block = re.search(r"^Arguments:\n((?:[ \t]+.*\n?|\n)+)", inspect.getdoc(cls) or "", re.M)
+    entries = re.split(r"^    (\w+): ", block[1], flags=re.M)[1:] if block else []
+    return {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
 
 
 def adapter(cls: type[Pair], name: str) -> TypeAdapter:

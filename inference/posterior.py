@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,6 +237,16 @@ class Posterior(AboutRows):
         if site not in self.draws:
             raise LookupError(f"no site {site!r}; there are {', '.join(self.draws)}")
         return self.aligned[site].double().mean((0, 1)).cpu().numpy()
+
+    def __getattr__(self, name: str) -> Any:
+        """A method that posteriors of this pair have beside: one of its `answers`. Raises AttributeError for no such."""
+        pair = self.__dict__.get("pair")
+        if pair is None or name not in pair.answers:
+            raise AttributeError(f"a posterior of {type(pair).__name__} has no {name!r}")
+        return partial(pair.answers[name], self)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.pair.answers]
 
     def __repr__(self) -> str:
         chains, draws = self.shape

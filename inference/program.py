@@ -114,6 +114,11 @@ class Program:
         return {n: s for n, s in self.sites.items() if not s.local}
 
     @property
+    def continuous(self) -> dict[str, Site]:
+        """All continuous latent sites, those of rows too: what a guide draws, and what samplers move."""
+        return {n: s for n, s in self.sites.items() if not s.discrete}
+
+    @property
     def locals(self) -> dict[str, Site]:
         """The latent sites that each row has of its own."""
         return {n: s for n, s in self.sites.items() if s.local}

@@ -1,5 +1,6 @@
 """Rows that do not fit into memory: read a batch at a time, in a random order, checked as they come."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import tee
 from pathlib import Path
@@ -11,12 +12,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler, default_collate
 
+from .files import read_file
 from .parquet import ParquetSource
 from .run import at_least
 from .shuffle import orders, spread
-from .table import Table, checked_table
+from .sparse import SparseSource, is_sparse
+from .sparse_files import holds_sparse
+from .table import Table, as_table, checked_table
 
 LARGE = 2**30
+# What is looked at before any fit: so many rows, or as many as hold so many numbers.
+SAMPLE, CELLS = 10_000, 20_000_000
 
 
 class Source(Protocol):
@@ -77,9 +83,9 @@ class Rows:
 def as_stream(x: Any) -> Rows | None:
     """`x` as rows to be streamed, or None where it is not such a thing, and `as_table` reads it.
 
-    x: a NumPy memory map, a torch Dataset whose items are rows (tensors) or tuples that begin with one, a DataLoader of such a
-        Dataset (its workers and `collate_fn` are used; the batches and their order are not), or a Parquet or NPY file of at
-        least `LARGE` bytes.
+    x: a NumPy memory map, a scipy sparse matrix or a DataFrame of sparse columns, a torch Dataset whose items are rows (tensors) or
+        tuples that begin with one, a DataLoader of such a Dataset (its workers and `collate_fn` are used; the batches and their order
+        are not), a file of sparse rows, or a Parquet or NPY file of at least `LARGE` bytes.
 
     Raises:
         TypeError: a Dataset without length or numbered items, or items that are no rows.
@@ -89,13 +95,23 @@ def as_stream(x: Any) -> Rows | None:
         return x
     if isinstance(x, np.memmap):
         return Rows(ArraySource(x))
+    if is_sparse(x):
+        return Rows(SparseSource(x))
     if isinstance(x, DataLoader):
         return Rows(DatasetSource(_plain(x).dataset, x.collate_fn, x.num_workers))
     if isinstance(x, Dataset):
         return Rows(DatasetSource(x))
-    if isinstance(x, str | Path) and Path(x).is_file() and Path(x).stat().st_size >= LARGE:
-        return _large_file(Path(x))
+    if isinstance(x, str | Path) and Path(x).is_file():
+        return _file(Path(x))
     return None
+
+
+def glance(x: Any) -> Table:
+    """Rows by which a pair can be made and a fit can start: all of `x`, or some, evenly spread, of what is to be streamed."""
+    stream = as_stream(x)
+    if stream is None or (is_sparse(x) and math.prod(stream.shape) <= CELLS):
+        return as_table(x)
+    return stream.head(max(1, min(SAMPLE, CELLS // math.prod(stream.row_shape))))
 
 
 def streamed(x: Any, batch: int | None) -> Rows | None:
@@ -108,7 +124,11 @@ def streamed(x: Any, batch: int | None) -> Rows | None:
     return stream
 
 
-def _large_file(path: Path) -> Rows | None:
+def _file(path: Path) -> Rows | None:
+    if holds_sparse(path):
+        return Rows(SparseSource(read_file(path)))
+    if path.stat().st_size < LARGE:
+        return None
     if path.suffix.lower() == ".parquet":
         return Rows(ParquetSource(path))
     if path.suffix.lower() != ".npy":

@@ -28,23 +28,22 @@ from .progress import progress_line
 from .restarts import Fits, Recipe, fit_batch
 from .run import at_least, open_door, seeded
 from .schedule import check_schedule
-from .stream import Rows, streamed
+from .stream import Rows, glance, streamed
 from .suggest import unknown
 from .unconstrained import fixed
 from .validation import hold_out
 
-USUAL = {"lr": 0.05, "particles": 8, "optimiser": "Adam", "schedule": "settle"}
+USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle", "optimiser": "Adam"}
 KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "contrastive": ContrastiveDivergence}
 # Which objective an option is of.
 OPTIONS = {"alpha": "renyi", "sweeps": "contrastive", "temperatures": "contrastive"}
-SAMPLE = 10_000
 
 
 def svi(
     pair: Pair,
     x: Any,
     *,
-    steps: int = 5000,
+    steps: int | None = None,
     batch: int | None = None,
     lr: float | None = None,
     particles: int | None = None,
@@ -59,7 +58,7 @@ def svi(
     clip: float | None = None,
     validation: Any = None,
     patience: int = 10,
-    draws: int = 1000,
+    draws: int | None = None,
     seed: int = 0,
     device: str = "auto",
     compile: Compile = "auto",
@@ -69,24 +68,24 @@ def svi(
     """Fit `pair` to the rows `x` by variational inference; the pair that is handed in stays as it is.
 
     The optimiser runs until the loss has stopped falling and a lower learning rate no longer lowers it, or for `steps` steps;
-    the fit is the average of the parameters over the last rate's steps (`schedule`).
+    the fit is the average of the parameters over the last rate's steps (`schedule`). What is not given is as in the pair's `recipe`,
+    or else as in `USUAL`.
 
     Arguments:
         x: rows, as `as_table` reads them; with `batch`, also rows that are streamed (`stream.as_stream`): a memory map, a large
-            file, a torch Dataset. Then the pair's start sees 10,000 of them, and `lp` is left out.
-        steps: at most so many. batch: rows a step (default all), drawn anew each epoch.
-        lr: the first learning rate, and particles: draws from the guide a step; 0.05 and 8, unless the pair's `recipe` has others.
+            file, a torch Dataset, a sparse matrix. Then the pair's start sees 10,000 of them at most, and `lp` is left out.
+        steps: at most so many (5000). batch: rows a step (default all), drawn anew each epoch.
+        lr: the first learning rate (0.05). particles: draws from the guide a step (8).
         objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given), "mean_field" or "contrastive", for undirected pairs
             (`particles` chains that make `sweeps` a step, by parallel tempering at so many `temperatures`; 1 and 1 unless given); by
             default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
-        optimiser: one of `inference.optimiser.NAMES`, torch's; "Adam", unless the pair's `recipe` has another. clip: the largest norm
-            of a gradient, if any.
-        schedule: "settle", unless the pair's `recipe` has another; or all `steps` at a "constant" rate or along a "cosine".
+        optimiser: one of `inference.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
+        schedule: "settle" (the default), or all `steps` at a "constant" rate or along a "cosine".
         validation: rows to hold out, a fraction or a table. The fit stops when they have gained nothing for `patience` times 50
             steps, and what was best for them is kept.
-        draws: posterior draws to take from the fitted guide.
+        draws: posterior draws to take from the fitted guide (1000).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
         compile: whether to compile the step; "auto" does so where that is likely to save time.
         checkpoint: a folder to save the run to every half minute; the same call made again goes on from there.
@@ -99,9 +98,10 @@ def svi(
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
         TypeError: an automatic guide, or "map", for a pair whose rows have continuous latents of their own.
     """
-    usual = USUAL | dict(getattr(pair, "recipe", {}))
-    lr, particles = usual["lr"] if lr is None else lr, usual["particles"] if particles is None else particles
-    recipe = Recipe(steps, batch, lr, optimiser or usual["optimiser"], schedule or usual["schedule"], clip, patience, compile)
+    given = {"lr": lr, "particles": particles, "steps": steps, "draws": draws, "schedule": schedule, "optimiser": optimiser}
+    given = USUAL | dict(getattr(pair, "recipe", {})) | {name: value for name, value in given.items() if value is not None}
+    lr, particles, steps, draws, schedule, optimiser = given.values()
+    recipe = Recipe(steps, batch, lr, optimiser, schedule, clip, patience, compile)
     check_recipe(recipe, particles=particles, restarts=restarts, draws=draws)
     at_least(0, seed=seed)
     check_name(guide)
@@ -110,7 +110,7 @@ def svi(
     make = maker(objective, 1 if guide == "map" else particles, alpha=alpha, sweeps=sweeps, temperatures=temperatures)
     _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
-    pair, table, rows = open_door(pair, x if stream is None else stream.head(SAMPLE), device)
+    pair, table, rows = open_door(pair, x if stream is None else glance(stream), device)
     settings = asdict(recipe) | {"particles": particles, "objective": objective, "restarts": restarts, "draws": draws}
     settings |= {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures}
     begin = time.perf_counter()

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 import torch
 from torch import Tensor
 
 from .files import read_file
+from .sparse import SparseSource, is_sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def label(index: pd.Index, i: int) -> str:
 
 
 def as_table(x: Any) -> Table:
-    """Rows from a DataFrame, Series, array, nested list, tensor, scipy sparse matrix, or file (CSV, Parquet, NPY, NPZ).
+    """Rows from a DataFrame, Series, array, nested list, tensor, scipy sparse matrix, or file (`files.KINDS`).
 
     One-dimensional input is one column. Numbers become torch's default dtype; missing values become `NaN`.
 
@@ -60,6 +60,10 @@ def as_table(x: Any) -> Table:
         return x
     if isinstance(x, str | Path):
         return as_table(read_file(Path(x)))
+    if is_sparse(x):
+        sparse = SparseSource(x)
+        index = x.index if sparse.frame else pd.RangeIndex(sparse.count)
+        return checked_table(sparse.dense().astype(float), sparse.columns, index, sparse.frame)
     if isinstance(x, pd.Series):
         x = x.to_frame()
     if isinstance(x, pd.DataFrame):
@@ -80,8 +84,6 @@ def _array(x: Any) -> np.ndarray:
     if isinstance(x, Tensor):
         dense = x.detach().cpu().to_dense()
         return (dense.double() if dense.is_floating_point() else dense).numpy()
-    if scipy.sparse.issparse(x):
-        return x.toarray()
     if isinstance(x, np.ma.MaskedArray):
         return x.astype(float).filled(np.nan)
     if not isinstance(x, np.ndarray | list | tuple):

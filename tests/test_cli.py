@@ -201,7 +201,7 @@ def test_bad_hyperparameters(setting, parts, tmp_path):
         (["gnm", "--data", "faithful"], ["no pair 'gnm'", "did you mean 'gmm'?"]),
         (["gmm", "--data", "faithfull"], ["no data set 'faithfull'", "did you mean 'faithful'?"]),
         (["gmm", "--data", "gone.csv"], ["gone.csv", "no such file"]),
-        (["gmm", "--data", "rows.xlsx"], ["rows.xlsx", "unknown file type '.xlsx'", ".csv, .parquet, .npy, .npz"]),
+        (["gmm", "--data", "rows.xlsx"], ["rows.xlsx", "unknown file type '.xlsx'", ".csv, .parquet, .npy, .npz, .mtx, .ldac"]),
         (["gmm", "--data", "faithful", "--method", "nutz"], ["'nutz'", "did you mean 'nuts'?", "svi", "map"]),
         (["gmm", "--data", "faithful", "--method", "vi"], ["'vi'", "svi", "map", "nuts"]),
         (["gmm", "--data", "faithful", "--steps", "0"], ["steps=0", "at least 1"]),

@@ -1,5 +1,7 @@
 """The data sets by name."""
 
+import sys
+
 import pytest
 import torch
 
@@ -13,15 +15,16 @@ SHAPES = {
     "galaxies": (82, 1, None),
     "iris": (150, 4, 3),
     "nile": (1, 100, None),
+    "reuters": (395, 4258, None),
     "wine": (178, 13, 3),
 }
 
 
 def test_the_names_are_those_of_the_table_of_shapes():
-    assert zoo.data.names() == sorted(SHAPES)
+    assert zoo.data.names() == sorted([*SHAPES, "docstrings"])
 
 
-@pytest.mark.parametrize("name", zoo.data.names())
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_data_set_is_whole(name):
     rows, columns, classes = SHAPES[name]
     data = zoo.data.load(name)
@@ -35,14 +38,14 @@ def test_a_data_set_is_whole(name):
     assert (labels is None) if classes is None else (labels.shape == (rows,) and len(labels.unique()) == classes)
 
 
-@pytest.mark.parametrize("name", zoo.data.names())
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_data_set_says_where_it_is_from(name):
     data = zoo.data.load(name)
     assert any(year in data.source for year in ("19", "20"))
-    assert data.license in ("CC BY 4.0", "facts of public record")
+    assert data.license in ("CC BY 4.0", "MPL-2.0", "facts of public record")
 
 
-@pytest.mark.parametrize("name", zoo.data.names())
+@pytest.mark.parametrize("name", SHAPES)
 def test_its_frame_holds_its_rows_and_names(name):
     data = zoo.data.load(name)
     assert list(data.frame.columns) == data.columns
@@ -73,7 +76,7 @@ def test_the_default_dtype_is_followed(name, dtype):
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(LookupError, match="no data set 'faithfull'; did you mean 'faithful'.*breast_cancer, digits, earthquakes, faithful"):
+    with pytest.raises(LookupError, match="no data set .faithfull.; did you mean .faithful.*docstrings, earthquakes, faithful"):
         zoo.data.load("faithfull")
     with pytest.raises(LookupError, match="no data set 'zzz'. There are breast_cancer"):
         zoo.data.load("zzz")
@@ -91,3 +94,25 @@ def test_the_series_are_the_published_ones():
     assert (nile["1871"], nile["1970"], nile.idxmin()) == (1120, 740, "1913")
     assert nile.mean() == pytest.approx(919.35)
     assert nile.std() == pytest.approx(169.2275, abs=1e-4)
+
+
+def test_docstrings_are_the_texts_of_the_python_at_hand():
+    data = zoo.data.load("docstrings")
+    assert len(data.x) > 1000
+    assert len(data.columns) == data.x.shape[1] > 1000
+    assert torch.equal(data.x, data.x.round()) and (data.x.sum(1) > 0).all()
+    assert {"file", "module", "thread"} <= set(data.columns)
+    assert len(data.labels.unique()) > 50
+    assert data.license == "PSF-2.0"
+
+
+def test_reuters_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lda", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install lda"):
+        zoo.data.load("reuters")
+
+
+def test_reuters_is_the_published_corpus():
+    reuters = zoo.data.load("reuters").frame
+    assert reuters.to_numpy().sum() == 84_010  # as the package lda says when it fits it
+    assert list(reuters.columns[:4]) == ["church", "pope", "years", "people"]

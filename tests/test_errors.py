@@ -96,8 +96,8 @@ def written(path: Path, text: str | bytes) -> Path:
         ("half.parquet", b"PAR1 and no more", ["cannot be read"]),
         ("half.npy", b"\x93NUMPY\x01\x00", ["cannot be read"]),
         ("half.npz", b"PK\x03\x04 and no more", ["cannot be read"]),
-        ("rows.xlsx", b"", ["'.xlsx'", ".csv, .parquet, .npy, .npz"]),
-        ("rows", b"", ["file type", ".csv, .parquet, .npy, .npz"]),
+        ("rows.xlsx", b"", ["'.xlsx'", ".csv, .parquet, .npy, .npz, .mtx, .ldac"]),
+        ("rows", b"", ["file type", ".csv, .parquet, .npy, .npz, .mtx, .ldac"]),
     ],
 )
 def test_bad_files(name, text, parts, tmp_path):

@@ -201,11 +201,25 @@ class Scattered(Normal):
             pyro.sample("x", dist.Normal(own, 1.0), obs=x[:, 0])
 
 
-def test_a_continuous_latent_of_each_row_is_refused_by_chains():
+class Alone(inference.Pair):
+    """Each row has a continuous latent of its own, and nothing is shared."""
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            own = pyro.sample("own", dist.Normal(x.new_zeros(len(x)), 1.0))
+            pyro.sample("x", dist.Normal(own, 1.0), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            pyro.sample("own", dist.Normal(x[:, 0] / 2, 0.7))
+
+
+def test_chains_need_something_that_rows_share():
     with pytest.raises(TypeError, match="'own' is continuous and one for each row"):
-        inference.mcmc(Scattered(), torch.randn(9))
+        inference.mcmc(Alone(), torch.randn(9))
 
 
-def test_a_continuous_latent_of_each_row_is_one_for_the_guide_to_draw():
+@pytest.mark.parametrize("method", [inference.svi, inference.mcmc], ids=["svi", "mcmc"])
+def test_a_continuous_latent_of_each_row_is_one_for_the_guide_to_draw(method):
     with pytest.raises(ValueError, match="Scattered.guide has no site 'own', which the model draws; it has loc"):
-        inference.svi(Scattered(), torch.randn(9))
+        method(Scattered(), torch.randn(9))

@@ -8,6 +8,7 @@ posterior = inference.mcmc(pair, faithful.x)
 
 from . import data
 from .cards import card
+from .pretrained import load_pretrained
 from .registry import create, names, register
 
-__all__ = ["card", "create", "data", "names", "register"]
+__all__ = ["card", "create", "data", "load_pretrained", "names", "register"]

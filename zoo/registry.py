@@ -30,7 +30,7 @@ def register(name: str) -> Callable[[type["Pair"]], type["Pair"]]:
     """
 
     def decorate(cls: type["Pair"]) -> type["Pair"]:
-        _refuse_other_than_pairs(cls)
+        refuse_other_than_pairs(cls)
         path = _path(cls)
         taken = _path(_registered[name]) if name in _registered else _installed().get(name, path)
         if taken != path:
@@ -52,7 +52,7 @@ def find(name: str) -> type["Pair"]:
         raise LookupError(unknown("pair", name, names()))
     try:
         cls = importlib.metadata.EntryPoint(name, known[name], "zoo.pairs").load()
-        _refuse_other_than_pairs(cls)
+        refuse_other_than_pairs(cls)
     except (ImportError, AttributeError, TypeError) as error:
         raise LookupError(f"the pair {name!r} is {known[name]}, which cannot be loaded: {error}; mend or uninstall its package") from error
     return cls
@@ -62,20 +62,24 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
     """The pair `name`, with what is not given read off the rows `x` (sizes, scales) or left at its default.
 
     Arguments:
-        x: rows, as `inference.as_table` reads them; they are checked here, before any work.
+        x: rows, as `inference.svi` reads them; they are checked here, before any work.
 
     Raises:
         LookupError: no such pair. TypeError: no such hyperparameter. ValueError: one of the wrong type or out of range, or
         rows that this pair cannot be fitted to.
     """
-    from inference import as_table
-    from inference.pair import checked
+    return made(find(name), x, hyperparameters)
 
-    cls = find(name)
+
+def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
+    """A pair of a class that need not have a name here; else as `create`."""
+    from inference.pair import checked
+    from inference.stream import glance
+
     given = checked(cls, hyperparameters)
     if x is None:
         return cls(**given)
-    table = as_table(x)
+    table = glance(x)
     read = cls.read(table)
     try:
         pair = cls(**{**read, **given})
@@ -104,7 +108,7 @@ def summary(name: str) -> str:
     return (docs[0] if docs and docs[0] else "").partition("\n")[0]
 
 
-def _refuse_other_than_pairs(cls: Any) -> None:
+def refuse_other_than_pairs(cls: Any) -> None:
     from inference import Pair
 
     if not (isinstance(cls, type) and issubclass(cls, Pair)):

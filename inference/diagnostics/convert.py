@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MORE = ("unconstrained_posterior", "posterior_predictive", "prior", "prior_predictive")
 # Rows times draws up to which the density of each row at each draw is computed unasked.
 LIMIT = 10_000_000
+# Numbers of rows times draws, those of latents of rows counted too, that are gone through unasked.
+WORK = 5_000_000_000
 TAKEN = {"column": "feature", "component": "part"}
 KINDS = {"diverging": torch.bool, "n_steps": torch.int64, "tree_depth": torch.int64}
 
@@ -73,7 +75,8 @@ def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Co
             )
         return asked, {"log_likelihood": "left out: the rows were not kept"}
     each = SAMPLES if predictive.amortised(posterior) else 1
-    many = math.prod(posterior.shape) * len(posterior.table) * each > LIMIT
+    times = math.prod(posterior.shape) * each
+    many = times * len(posterior.table) > LIMIT or times * posterior.table.x.numel() > WORK
     if log_likelihood or (log_likelihood is None and not many):
         return asked | {"log_likelihood"}, {}
     said = "left out: rows times draws are many; ask for it by log_likelihood=True" if log_likelihood is None else "left out, as asked"

@@ -1,5 +1,5 @@
 """Markov chain Monte Carlo on a pair's unconstrained log density, all chains at once."""
 
-from .run import KERNELS, mcmc
+from .run import KERNELS, NAMES, mcmc
 
-__all__ = ["KERNELS", "mcmc"]
+__all__ = ["KERNELS", "NAMES", "mcmc"]

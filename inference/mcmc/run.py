@@ -23,12 +23,14 @@ from ..suggest import unknown
 from ..unconstrained import Flat, check_jacobians, fixed
 from . import chees, hmc, nuts
 from .draws import Draws, refuse_too_many
+from .gibbs import draw_by_sweeps
 from .noise import keys
 from .sampler import Sampler
 from .space import Space, suits_dense
 from .starts import from_guide, from_posterior
 
 KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "nuts": nuts.Kernel}
+NAMES = (*KERNELS, "gibbs")
 STEPS = 8
 BLOCK = 50
 
@@ -51,13 +53,15 @@ def mcmc(
 ) -> Posterior:
     """Draw from the posterior of `pair` given the rows `x`; the pair that is handed in stays as it is.
 
-    Discrete latents of a row are summed out exactly. All chains move at once; during `warmup` transitions, which are thrown
-    away, they learn together one step size, one scale of the posterior and, for "chees", one trajectory length, and chains
-    that sit in a mode of no weight are moved to where the others are. A draw takes 4 bytes a number (8 in double precision).
+    Discrete latents of a row are summed out exactly; continuous ones, of a pair whose rows share others, are drawn along. All chains
+    move at once; during `warmup` transitions, which are thrown away, they learn together one step size, one scale of the posterior
+    and, for "chees", one trajectory length, and chains that sit in a mode of no weight are moved to where the others are. A draw
+    takes 4 bytes a number (8 in double precision).
 
     Arguments:
         x: rows, as `as_table` reads them.
-        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length.
+        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length; "gibbs", the
+            pair's own sweeps, if it has any: their chains warm up by themselves, and take no `start` and no `checkpoint`.
         chains, warmup, draws: how many chains, and transitions of each. thin: keep every so many-th; `draws` are kept.
         start: a Posterior of either method whose draws the chains set out from; by default draws from the guide (`starts`).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
@@ -70,42 +74,64 @@ def mcmc(
     Raises:
         ValueError: bad rows, an argument out of range, an unknown kernel, a checkpoint of another run, or a start where the
             density is not finite. MemoryError: the draws will not fit.
-        TypeError: the pair says that it is unsuited, or rows have continuous latents of their own.
+        TypeError: the pair says that it is unsuited, has no sweeps for "gibbs", or rows have continuous latents and share none.
     """
     settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
     at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
     at_least(0, seed=seed)
     check_compile(compile)
-    if kernel not in KERNELS:
-        raise ValueError(unknown("kernel", kernel, KERNELS))
+    if kernel not in NAMES:
+        raise ValueError(unknown("kernel", kernel, NAMES))
     pair, table, rows = open_door(pair, x, device)
     pair.refuse_unsuited("mcmc")
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"{kernel} {type(pair).__name__}", warmup + draws * thin, progress) as tell:
         program = Program(pair, rows)
-        program.refuse_amortised("mcmc")
-        flat = Flat(program.parameters)
-        check_jacobians(flat, program.parameters)
-        refuse_too_many(draws, chains, flat.size, rows)
-        sampler = _sampler(program, flat, rows, settings, seed, compile)
-        kept = Draws(sampler, draws, thin, _checkpoint(checkpoint, pair, {**settings, "seed": seed}, rows, start))
-        if not kept.resume():
-            begin_at = from_guide(program, flat, chains, rows) if start is None else from_posterior(program, flat, chains, start)
-            _set_out(sampler, flat, begin_at)
-        stopped = _through(sampler, kept, settings, tell)
-        values, derived = _constrain(program, flat, kept.positions)
+        if not program.parameters:
+            program.refuse_amortised("mcmc")
+        if kernel == "gibbs":
+            if not (checkpoint is None and start is None):
+                raise ValueError("kernel='gibbs' takes neither checkpoint nor start; leave them out")
+            values, stats, course = draw_by_sweeps(program, settings, tell)
+        else:
+            named = {**settings, "seed": seed}
+            saved = _checkpoint(checkpoint, pair, named, rows, start)
+            values, stats, course = _by_gradients(program, rows, named, compile, tell, start, saved)
         known = fixed(program, rows)
     how = {
         "method": kernel,
         "settings": settings,
         "fixed": known,
-        "restarted": sampler.restarted,
-        "stopped": stopped,
+        **course,
         "seed": seed,
         "device": str(rows.device),
         "seconds": time.perf_counter() - begin,
     }
-    return Posterior.of(pair, {**values, **derived}, kept.stats, how, table)
+    return Posterior.of(pair, values, stats, how, table)
+
+
+def _by_gradients(
+    program: Program,
+    rows: Tensor,
+    settings: dict[str, Any],
+    compile: Compile,
+    tell: Tell,
+    start: Posterior | None,
+    checkpoint: Checkpoint | None,
+) -> tuple[Values, Values, dict[str, Any]]:
+    """Draws (chain, draw, *site) of what rows share, their statistics, and how it went. Latents of rows are drawn along, and not kept."""
+    chains, draws, thin = (settings[name] for name in ("chains", "draws", "thin"))
+    flat = Flat(program.continuous)
+    check_jacobians(flat, program.continuous)
+    refuse_too_many(draws, chains, flat.size, rows)
+    sampler = _sampler(program, flat, rows, settings, settings["seed"], compile)
+    kept = Draws(sampler, draws, thin, checkpoint)
+    if not kept.resume():
+        begin_at = from_guide(program, flat, chains, rows) if start is None else from_posterior(program, flat, chains, start)
+        _set_out(sampler, flat, begin_at)
+    stopped = _through(sampler, kept, settings, tell)
+    values, derived = _constrain(program, flat, kept.positions)
+    return values | derived, kept.stats, {"restarted": sampler.restarted, "stopped": stopped}
 
 
 def draw_each(
@@ -204,7 +230,8 @@ def _through(sampler: Sampler, kept: Draws, settings: dict[str, Any], tell: Tell
 def _constrain(program: Program, flat: Flat, positions: Tensor) -> tuple[Values, Values]:
     def one(position: Tensor) -> tuple[Values, Values]:
         values = flat.constrain(position)
-        return values, program.derive(values, program.x)
+        shared = {name: values[name] for name in program.parameters}
+        return shared, program.derive(shared, program.x)
 
     chunk = at_once(program.x.numel())
     results = batched(one, program.missing, chunk)(positions.flatten(0, 1))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from ..amortised import given_rows
 from ..graph import batched
 from ..guides import starts
 from ..memory import at_once
@@ -38,7 +39,11 @@ def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) 
             )
     values = {n: start.draws[n].flatten(0, 1).to(program.x) for n in program.parameters}
     chosen = torch.randint(len(next(iter(values.values()))), (DRAWS * chains,), device=program.x.device)
-    drawn = batched(flat.flatten, program.missing)({n: v[chosen] for n, v in values.items()})
+
+    def flattened(shared: Values) -> Tensor:
+        return flat.flatten(shared | given_rows(program, shared, program.x)[0] if program.amortised else shared)
+
+    drawn = batched(flattened, program.missing, at_once(program.x.numel()))({n: v[chosen] for n, v in values.items()})
     return drawn.unflatten(0, (DRAWS, chains))
 
 
@@ -87,8 +92,7 @@ def _draw(objective: NegativeELBO, flat: Flat, guides: Values, rows: Tensor, sta
         guide, start = given
         x = rows if program.batch_axis(rows) is None else rows[start]
         values, log_q = functional_call(objective, guide, (run_guide, program, objective.guide, x))
-        shared = {n: v for n, v in values.items() if n in program.parameters}
-        return flat.flatten(shared), program.log_joint(values, x) - log_q
+        return flat.flatten(values), program.log_joint(values, x) - log_q
 
     repeated = {name: value.repeat_interleave(count, 0) for name, value in guides.items()}
     numbers = torch.arange(starts, device=rows.device).repeat_interleave(count)

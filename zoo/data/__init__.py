@@ -43,8 +43,11 @@ SOURCES = {
     "iris": ("Fisher 1936, Annals of Eugenics 7, through scikit-learn", UCI),
     "wine": ("Aeberhard & Forina 1992, UCI, through scikit-learn", UCI),
     "breast_cancer": ("Wolberg et al. 1995, UCI, through scikit-learn", UCI),
+    "docstrings": ("the docstrings of the standard library of the Python at hand, 30 words or more; counts of words", "PSF-2.0"),
+    "reuters": ("395 news of Reuters 1996-1997, counts of 4258 words, through the package lda (extra `text`)", "MPL-2.0"),
     "digits": ("Alpaydin & Kaynak 1998, UCI: 8 x 8 pixels, from 0 to 1, through scikit-learn", UCI),
 }
+CORPORA = ("docstrings", "reuters")
 # What the values are divided by.
 SCALES = {"digits": 16}
 
@@ -55,12 +58,13 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Dataset:
-    """The data set `name`. Raises LookupError that suggests the nearest name."""
+    """The data set `name`. Raises LookupError that suggests the nearest name; ModuleNotFoundError where its package is not installed."""
     if name not in SOURCES:
         from inference.suggest import unknown
 
         raise LookupError(unknown("data set", name, names()))
-    return (_embedded if name in EMBEDDED else _from_sklearn)(name, *SOURCES[name])
+    loader = _embedded if name in EMBEDDED else _corpus if name in CORPORA else _from_sklearn
+    return loader(name, *SOURCES[name])
 
 
 def _embedded(name: str, source: str, license: str) -> Dataset:
@@ -70,6 +74,16 @@ def _embedded(name: str, source: str, license: str) -> Dataset:
     with as_file(files("zoo.data").joinpath(f"{name}.csv")) as path:
         frame = pd.read_csv(path)
     return Dataset(name, torch.tensor(frame.to_numpy(), dtype=torch.get_default_dtype()), None, list(frame), source, license)
+
+
+def _corpus(name: str, source: str, license: str) -> Dataset:
+    import torch
+
+    from . import texts
+
+    counts, labels = getattr(texts, name)()
+    x = torch.tensor(counts.to_numpy(), dtype=torch.get_default_dtype())
+    return Dataset(name, x, labels and torch.tensor(labels), list(counts.columns), source, license)
 
 
 def _from_sklearn(name: str, source: str, license: str) -> Dataset:

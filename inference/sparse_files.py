@@ -1,0 +1,60 @@
+"""Files of rows that are mostly zeros: Matrix Market, NPZ as scipy saves it, and lists of counts as lda-c reads them."""
+
+from pathlib import Path
+from zipfile import ZipFile, is_zipfile
+
+import numpy as np
+import pandas as pd
+import scipy.io
+import scipy.sparse
+
+
+def holds_sparse(path: Path) -> bool:
+    """Whether the file `path` holds rows that are mostly zeros."""
+    if path.suffix.lower() in (".mtx", ".ldac"):
+        return True
+    if path.suffix.lower() != ".npz" or not is_zipfile(path):
+        return False
+    with ZipFile(path) as file:
+        return "format.npy" in file.namelist()
+
+
+def matrix_market(path: Path) -> scipy.sparse.csr_matrix:
+    """The matrix in a Matrix Market file; its rows are rows."""
+    return scipy.sparse.csr_matrix(scipy.io.mmread(path))
+
+
+def ldac(path: Path) -> pd.DataFrame | scipy.sparse.csr_matrix:
+    """Counts (texts, words) of a text a line: how many words it has, then word:count for each, words numbered from zero.
+
+    Where a file of the same name that ends in .tokens stands beside, a word a line, columns are named by it.
+    Raises ValueError that names the line.
+
+    Source: Blei's lda-c, https://github.com/blei-lab/lda-c.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    terms, fields = (np.array([count(line) for line in lines]) for count in (lambda line: line.count(":"), lambda line: len(line.split())))
+    numbers = np.array(" ".join(lines).replace(":", " ").split(), dtype=np.int64)
+    _refuse(fields != terms + 1, "is not a number of words and then word:count for each", lines)
+    ends = np.cumsum(2 * terms + 1)
+    begins = ends - 2 * terms - 1
+    _refuse(numbers[begins] != terms, "says first how many words it has, and has another number of them", lines)
+    pairs = np.delete(numbers, begins).reshape(-1, 2)
+    text = np.repeat(np.arange(len(lines)), terms)
+    names = _tokens(path)
+    width = int(pairs[:, 0].max(initial=-1)) + 1 if names is None else len(names)
+    past = (pairs[:, 0] < 0) | (pairs[:, 0] >= width)
+    _refuse(np.isin(np.arange(len(lines)), text[past]), f"has a word that is not among the {width} of the vocabulary", lines)
+    counts = scipy.sparse.csr_matrix((pairs[:, 1], (text, pairs[:, 0])), (len(lines), width))
+    return counts if names is None else pd.DataFrame.sparse.from_spmatrix(counts, columns=names)
+
+
+def _refuse(wrong: np.ndarray, why: str, lines: list[str]) -> None:
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(f"line {first + 1} {why}: {lines[first][:60]!r}")
+
+
+def _tokens(path: Path) -> list[str] | None:
+    beside = path.with_suffix(".tokens")
+    return beside.read_text(encoding="utf-8").splitlines() if beside.is_file() else None

@@ -1,0 +1,69 @@
+"""Cards are built from code and measurements, and are not out of date."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import zoo
+from tests.measure import CARDS, current
+from zoo import cards, fingerprint, registry
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_card_is_up_to_date(name):
+    assert cards.measured(name).get("fingerprint") == current(name), (
+        f"the code of {name} has changed since it was measured; run `make cards`"
+    )
+    assert (CARDS / f"{name}.md").read_text(encoding="utf-8") == zoo.card(name), f"cards/{name}.md is out of date; run `make cards`"
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_card_tells_what_was_measured(name):
+    known, card = cards.measured(name), zoo.card(name)
+    assert known["log_joint_off"] < 1e-10
+    assert f"in {known['cases']} cases" in card
+    assert "```mermaid\ngraph TD" in card
+    assert known["calibration"] is None or known["calibration"]["verdict"] in card
+    for fit in cards.facts(name)["pretrained"]:
+        assert f'zoo.load_pretrained("{fit["name"]}")' in card
+        assert fit["verdict"] in card
+
+
+def test_there_is_no_card_of_what_is_gone():
+    assert {path.stem for path in CARDS.glob("*.md")} == set(zoo.names())
+
+
+def test_code_that_changes_is_noticed_and_comments_are_not(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "watched"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "part.py").write_text("HALF = 0.5\n")
+    (package / "some_pictures.py").write_text("COLOUR = 1\n")
+    pair = package / "pair.py"
+
+    def now(text: str, part: str = "HALF = 0.5\n") -> str:
+        pair.write_text(text)
+        (package / "part.py").write_text(part)
+        return fingerprint.fingerprint("watched.pair")
+
+    code = '"""A pair."""\n\nfrom . import some_pictures\nfrom .part import HALF\n\nwhole = 2 * HALF\n'
+    first = now(code)
+    assert now(code.replace("A pair", "One pair") + "# nothing\n") == first
+    assert now(code.replace("2 *", "3 *")) != first
+    assert now(code, "HALF = 0.25\n") != first
+    assert now(code, "# a comment\nHALF = 0.5\n") == first
+
+
+def test_a_pair_that_was_not_measured_says_nothing_of_it(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {"alike": registry.find("gmm")})
+    card = zoo.card("alike")
+    assert "## Measured" not in card
+    assert "## Graph" in card
+    json.dumps(cards.facts("alike"))
+
+
+def test_the_records_are_those_of_pairs():
+    folder = Path(cards.__file__).parent / "measured"
+    assert {path.stem for path in folder.glob("*.json")} == set(zoo.names())

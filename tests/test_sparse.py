@@ -1,0 +1,100 @@
+"""Rows that are mostly zeros: read from files, streamed, and never made dense all at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import scipy.sparse
+
+import inference
+import zoo
+from inference import as_table, sparse, stream
+from inference.sparse import SparseSource
+from inference.stream import Rows, as_stream
+
+COUNTS = scipy.sparse.csr_matrix(np.array([[0, 2, 1], [0, 0, 0], [3, 0, 1]]))
+LDAC = "2 2:1 1:2\n0\n2 0:3 2:1\n"
+
+
+def write_ldac(folder: Path) -> Path:
+    (folder / "texts.ldac").write_text(LDAC)
+    return folder / "texts.ldac"
+
+
+def write_mtx(folder: Path) -> Path:
+    scipy.io.mmwrite(folder / "texts.mtx", COUNTS)
+    return folder / "texts.mtx"
+
+
+def write_npz(folder: Path) -> Path:
+    scipy.sparse.save_npz(folder / "texts.npz", COUNTS)
+    return folder / "texts.npz"
+
+
+@pytest.mark.parametrize("write", [write_ldac, write_mtx, write_npz])
+def test_a_file_of_sparse_rows_is_read_whole_or_streamed(write, tmp_path):
+    path = write(tmp_path)
+    np.testing.assert_array_equal(as_table(path).x, COUNTS.toarray())
+    rows = as_stream(str(path))
+    assert rows.shape == (3, 3)
+    np.testing.assert_array_equal(rows.head(3).x, COUNTS.toarray())
+
+
+def test_words_beside_a_file_of_counts_name_its_columns(tmp_path):
+    (tmp_path / "texts.tokens").write_text("cat\ndog\nsea\nship\n")
+    table = as_table(write_ldac(tmp_path))
+    assert table.columns == ["cat", "dog", "sea", "ship"]
+    assert table.frame
+    assert table.x.tolist() == [[0, 2, 1, 0], [0, 0, 0, 0], [3, 0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("texts.ldac", "1 0:2\n2 0:1 1:1 3\n", "line 2 is not a number of words"),
+        ("texts.ldac", "1 0:2\n\n", "line 2 is not a number of words"),
+        ("texts.ldac", "1 0:2\n3 0:1 1:1\n", "line 2 says first how many words it has"),
+        ("texts.ldac", "1 0:2\n1 7:1\n", "line 2 has a word that is not among the 2 of the vocabulary"),
+        ("texts.ldac", "1 -1:2\n", "line 1 has a word that is not among the 2"),
+        ("texts.ldac", "1 0:2.5\n", "'2.5'"),
+        ("texts.mtx", "no header\n", "cannot be read"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(name, text, words, tmp_path):
+    (tmp_path / "texts.tokens").write_text("cat\ndog\n")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=words) as caught:
+        as_table(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_rows_too_many_to_be_dense_say_what_to_do(monkeypatch):
+    monkeypatch.setattr(sparse, "CELLS", 50)
+    with pytest.raises(ValueError, match="60 sparse rows of 1 columns.*batch="):
+        as_table(scipy.sparse.csr_matrix(np.ones((60, 1))))
+
+
+@pytest.mark.parametrize("frame", [False, True], ids=["matrix", "frame"])
+def test_a_fit_by_batches_sees_no_more_rows_at_a_time_than_it_must(frame, monkeypatch):
+    counts = scipy.sparse.csr_matrix(np.random.default_rng(0).poisson(0.2, size=(900, 40)))
+    monkeypatch.setattr(sparse, "CELLS", 1000)
+    monkeypatch.setattr(stream, "CELLS", 4000)
+    seen = []
+    monkeypatch.setattr(Rows, "_table", lambda self, rows, values, usual=Rows._table: seen.append(len(rows)) or usual(self, rows, values))
+    x = pd.DataFrame.sparse.from_spmatrix(counts) if frame else counts
+    pair = zoo.create("lda", x, topics=3)
+    posterior = inference.svi(pair, x, batch=30, steps=20, device="cpu", compile=False)
+    assert posterior.table is None
+    assert len(seen) > 20
+    assert max(seen) == 100  # 4000 numbers of 40 columns, for the start
+    assert set(seen) == {30, 100}
+    with pytest.raises(ValueError, match="900 sparse rows"):
+        posterior.encode(x)
+
+
+@pytest.mark.parametrize("x", [scipy.sparse.csr_matrix((0, 3)), scipy.sparse.csr_matrix(np.eye(2) * 1j)], ids=["empty", "complex"])
+def test_a_matrix_without_numbers_is_refused(x):
+    with pytest.raises(ValueError, match="no numbers to fit"):
+        SparseSource(x)

@@ -1,0 +1,49 @@
+"""Corpora: texts as counts of words."""
+
+import ast
+import functools
+import importlib.util
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from inference.files import read_file
+
+# Words that a docstring has at least, and in how many docstrings a word is found at least, and at most as a share of them.
+LONG, RARE, COMMON = 30, 5, 0.3
+ASIDE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"}
+
+
+@functools.cache
+def docstrings() -> tuple[pd.DataFrame, list[int]]:
+    """Counts of words in the docstrings of Python's own library, and the number of the module that each is from."""
+    from ..text import word_counts
+
+    root = Path(sysconfig.get_path("stdlib"))
+    found = [(module, text) for module, text in _documented(root) if len(text.split()) >= LONG]
+    modules, texts = (list(part) for part in zip(*dict((text, (module, text)) for module, text in found).values(), strict=True))
+    return word_counts(texts, min_df=RARE, max_df=COMMON), pd.factorize(pd.Series(modules))[0].tolist()
+
+
+def _documented(root: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(root.rglob("*.py")):
+        inside = path.relative_to(root)
+        if ASIDE & set(inside.parts):
+            continue
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):  # files that are kept to be broken
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (text := ast.get_docstring(node)):
+                yield inside.parts[0].removesuffix(".py"), text
+
+
+def reuters() -> tuple[pd.DataFrame, None]:
+    """Counts of words in news of 1996 and 1997. Raises ModuleNotFoundError where the package lda, which ships them, is not installed."""
+    package = importlib.util.find_spec("lda")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("the data set 'reuters' ships in the package lda: pip install lda")
+    return read_file(Path(package.origin).parent / "tests" / "reuters.ldac"), None

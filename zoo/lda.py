@@ -1,0 +1,194 @@
+"""Latent Dirichlet allocation."""
+
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pydantic import PositiveFloat, PositiveInt
+from pyro.nn import PyroParam
+from torch import Tensor
+from torch.distributions import constraints
+
+from inference import Pair, Permutation, Table, checks
+
+from . import topic_answers, topic_checks, topic_pictures
+from .fold_in import fold_in
+from .topic_gibbs import TopicGibbs
+from .word_counts import WordCounts
+
+# Sweeps of the Gibbs sampler from which a guide sets out.
+SWEEPS = 100
+# The guide has at least so many of each word in each topic.
+FEW = 1e-4
+# Shape and rate of the Gamma prior on concentrations that are learnt.
+PRIOR = 2.0
+NAMES = ("concentration", "topic_concentration")
+
+
+class LatentDirichletAllocation(Pair):
+    """Texts are mixtures of K topics, each a distribution over the words of a vocabulary.
+
+    | symbol              | distribution                              | shape  | meaning                                       |
+    |---------------------|-------------------------------------------|--------|-----------------------------------------------|
+    | concentration       | Gamma(2, 2), or as given                  | (K,)   | how much of each topic texts have, and how evenly |
+    | topic_concentration | Gamma(2, 2), or as given                  | ()     | how evenly topics use the vocabulary          |
+    | topics              | Dirichlet(topic_concentration, ...)       | (K, V) | probability of each word in each topic        |
+    | mixture             | Dirichlet(concentration)                  | (N, K) | share of each topic in each text              |
+    | x                   | WordCounts(mixture @ topics, ...)         | (N, V) | counts of words; `NaN` is integrated out      |
+
+    The topic of each word is summed out, and so is the rate at which a text is long: a negative binomial number of words is
+    multinomial, see `zoo/word_counts.py`. Texts' lengths tell nothing of their topics. The guide is Dirichlet for each topic, and for
+    the mixture of each text given the topics, by a fixed point (`zoo/fold_in.py`), so that texts never seen cost the same. Its
+    parameters take natural gradient steps.
+
+    `mcmc` with kernel="gibbs" draws the topic of each word in turn, topics and mixtures integrated out (`zoo/topic_gibbs.py`).
+
+    Reference: Blei, Ng & Jordan 2003, "Latent Dirichlet allocation", JMLR 3; Griffiths & Steyvers 2004, "Finding scientific topics",
+    PNAS 101; Wallach, Mimno & McCallum 2009, "Rethinking LDA: why priors matter", NeurIPS; Hoffman, Blei, Wang & Paisley 2013,
+    "Stochastic variational inference", JMLR 14.
+
+    Arguments:
+        topics: K, how many topics.
+        vocabulary: V, how many words. Read off the data.
+        concentration: of the Dirichlet prior on mixtures, the same for all topics; learnt, one for each topic, if it is not given.
+        topic_concentration: of the Dirichlet prior on topics, the same for all words; learnt if it is not given.
+        length: how many words a text has, on average. Read off the data.
+        length_shape: of the Gamma distribution of texts' rates; large where texts are equally long. Read off the data.
+    """
+
+    recipe = {"particles": 1, "schedule": "cosine", "steps": 500, "draws": 100}
+
+    def __init__(
+        self,
+        topics: PositiveInt = 10,
+        vocabulary: PositiveInt = 100,
+        *,
+        concentration: PositiveFloat | None = None,
+        topic_concentration: PositiveFloat | None = None,
+        length: PositiveFloat = 100.0,
+        length_shape: PositiveFloat = 1.0,
+    ) -> None:
+        self.topics, self.vocabulary = topics, vocabulary
+        self.register_buffer("length", torch.tensor(length))
+        self.register_buffer("length_shape", torch.tensor(length_shape))
+        # How many words each topic has: given them, topics are Dirichlet(words + topic_concentration).
+        self.q_words = PyroParam(torch.ones(topics, vocabulary), constraints.positive)
+        self.learnt = tuple(name for name, value in zip(NAMES, (concentration, topic_concentration), strict=True) if value is None)
+        for name, value, size in zip(NAMES, (concentration, topic_concentration), ((topics,), ()), strict=True):
+            if value is None:
+                setattr(self, f"q_{name}_shape", PyroParam(torch.full(size, 10.0), constraints.positive))
+                setattr(self, f"q_{name}_rate", PyroParam(torch.full(size, 100.0), constraints.positive))
+            else:
+                self.register_buffer(name, torch.full(size, value))
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        concentration = self._prior("concentration", (self.topics,))
+        topic_concentration = self._prior("topic_concentration", ())
+        topics = pyro.sample("topics", dist.Dirichlet(topic_concentration.expand(self.topics, self.vocabulary)).to_event(1))
+        with self.rows(x, size):
+            mixture = pyro.sample("mixture", dist.Dirichlet(concentration.expand(len(x), -1)))
+            pyro.sample("x", WordCounts(mixture @ topics, self.length, self.length_shape), obs=x)
+
+    def _prior(self, name: str, size: tuple[int, ...]) -> Tensor:
+        """A draw of a concentration that is learnt, or what it is given as."""
+        if name not in self.learnt:
+            return getattr(self, name)
+        prior = torch.full_like(self.length, PRIOR)
+        return pyro.sample(name, dist.Gamma(prior, prior).expand(size).to_event(len(size)))
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        drawn = {name: pyro.sample(name, self._q(name)) for name in self.learnt}
+        concentration, smoothing = (drawn[name] if name in drawn else getattr(self, name) for name in NAMES)
+        topics = pyro.sample("topics", dist.Dirichlet(self.q_words + smoothing).to_event(1))
+        with self.rows(x, size):
+            pyro.sample("mixture", dist.Dirichlet(fold_in(x, topics, concentration)[0]))
+
+    def _q(self, name: str) -> dist.TorchDistribution:
+        """The guide's distribution of a concentration that is learnt."""
+        shape, rate = getattr(self, f"q_{name}_shape"), getattr(self, f"q_{name}_rate")
+        return dist.Gamma(shape, rate).to_event(shape.dim())
+
+    def solve(self, x: Tensor, size: int) -> dict[str, Tensor]:
+        """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics.
+
+        A draw, because the guide has mixtures that lean on the topics drawn: given their mean they would be too sure of themselves.
+
+        Source: Hoffman & Blei 2015, "Structured stochastic variational inference", AISTATS.
+        """
+        mean = {name: self._q(name).mean if name in self.learnt else getattr(self, name) for name in NAMES}
+        concentration, smoothing = (mean[name] for name in NAMES)
+        shapes = self.q_words + smoothing
+        mixtures, words = fold_in(x, dist.Dirichlet(shapes.detach()).sample(), concentration)
+        scale = size / len(x)
+        found = {"q_words": (scale * words).clamp(min=FEW)}
+        if "concentration" in self.learnt:
+            tables, left = _tables(mixtures, concentration)
+            found |= {"q_concentration_shape": PRIOR + scale * tables, "q_concentration_rate": PRIOR + scale * left.expand_as(tables)}
+        if "topic_concentration" in self.learnt:
+            tables, left = _tables(shapes, smoothing.expand(self.vocabulary))
+            found |= {"q_topic_concentration_shape": PRIOR + tables.sum(), "q_topic_concentration_rate": PRIOR + self.vocabulary * left}
+        return found
+
+    def start(self, x: Tensor) -> None:
+        """The posterior given the topic of every word, as the Gibbs sampler has it after a hundred sweeps."""
+        chain = self._chains(x, 1)
+        for _ in range(SWEEPS):
+            chain.sweep()
+        self.q_words = x.new_tensor(chain.by_word[0]).mT.clamp(min=FEW)
+        for name, value in zip(NAMES, (chain.concentration[0], chain.topic_concentration[0]), strict=True):
+            if name in self.learnt:
+                shape = getattr(self, f"q_{name}_shape")
+                setattr(self, f"q_{name}_rate", shape / torch.as_tensor(value).to(shape))
+
+    def gibbs(self, x: Tensor, chains: int) -> TopicGibbs:
+        """A sampler of the topic of each word. Raises ValueError for missing counts, of which it knows nothing."""
+        incomplete = x.isnan().any(1).nonzero()
+        if len(incomplete):
+            raise ValueError(f"row {int(incomplete[0])} has missing counts, of which this sampler knows nothing; use kernel='nuts', or svi")
+        return self._chains(x, chains)
+
+    def _chains(self, x: Tensor, chains: int) -> TopicGibbs:
+        given = self.hyperparameters
+        return TopicGibbs(x, chains, self.topics, given["concentration"], given["topic_concentration"], PRIOR)
+
+    @classmethod
+    def read(cls, table: Table) -> dict[str, Any]:
+        # What `check` refuses must not stop us here.
+        lengths = table.x.flatten(1).nansum(1).double()
+        mean = lengths.mean().clamp(min=1.0)
+        extra = (lengths.square().mean() - mean.square() - mean).clamp(min=1e-3 * mean)
+        return {"vocabulary": table.x.shape[1], "length": mean.item(), "length_shape": (mean.square() / extra).item()}
+
+    def check(self, table: Table, fitting: bool) -> None:
+        checks.two_dimensional(table, self.vocabulary)
+        topic_checks.whole_counts(table)
+        if fitting:
+            checks.no_empty_rows(table)
+            topic_checks.any_words(table)
+            checks.enough_rows(table, self.topics, f"there are {self.topics} topics; ask for fewer")
+
+    @property
+    def symmetries(self) -> tuple[Permutation, ...]:
+        order = "concentration" if "concentration" in self.learnt else "topics"
+        return (Permutation({"topics": 0, "concentration": 0, "mixture": 1}, order=order, told_by=("topics",)),)
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        return {"topics": ("topic", "word"), "concentration": ("topic",), "mixture": ("topic",)}
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        return {"topic": list(range(self.topics)), "word": columns}
+
+    answers = topic_answers.ANSWERS
+    picture = staticmethod(topic_pictures.topics)
+
+
+def _tables(shapes: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
+    """What a Gamma posterior of `concentration` (column,) adds to its prior's shape (column,) and rate (), for rows whose Dirichlet
+    posteriors have `shapes` (row, column).
+
+    Source: Teh, Kurihara & Welling 2007, "Collapsed variational inference for HDP", NeurIPS.
+    """
+    tables = concentration * (shapes.digamma() - concentration.digamma())
+    return tables.sum(0), (shapes.sum(1).digamma() - concentration.sum().digamma()).sum()
