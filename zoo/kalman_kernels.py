@@ -1,0 +1,306 @@
+"""Recursions along linear Gaussian state space models as compiled loops, for the CPU. Every series of a batch is independent.
+
+Shapes: start (N, K), transition (N, K, K), drift (N, K), loadings (N, D, K), noise (N, D), x (N, T, D). The states have mean zero; start,
+drift and noise are variances. All is in double precision.
+
+The noise of the columns is independent, so that a step is taken in one number at a time: no matrix is inverted, and a number that is
+missing is passed over. The way back differentiates the way there, instruction by instruction. What comes out are the gradients, and the
+moments of the states given the whole series: where the log evidence has the gradients g and G in the mean a and covariance P at a
+step, given the series so far, these are a + P g and P + P (2 G - g g') P.
+
+Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford, sections 6.4 (one number at a time)
+and 7.3 (the score).
+"""
+
+import numpy as np
+from numba import njit
+
+from .markov_log_kernels import FAST
+
+compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+# Called for every number: as calls they would cost four times as much.
+inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, forceinline=True)
+
+
+@compiled
+def evidence(
+    begin: int,
+    end: int,
+    start: np.ndarray,
+    transition: np.ndarray,
+    drift: np.ndarray,
+    loadings: np.ndarray,
+    noise: np.ndarray,
+    x: np.ndarray,
+    gradient: bool,
+    logs: np.ndarray,
+    grads: tuple[np.ndarray, ...],
+) -> None:
+    """The log evidence (N,) of series `begin` to `end` and, if asked for, its gradients: arrays shaped as the six arguments."""
+    means, covariances, increments, gains, spreads, errors = _scratch(x, loadings)
+    nothing = means[:0]
+    for n in range(begin, end):
+        _forward(start[n], transition[n], drift[n], loadings[n], noise[n], x[n], means, covariances, gains, spreads, errors, increments)
+        logs[n] = increments.sum()
+        if gradient:
+            some = (grads[0][n], grads[1][n], grads[2][n], grads[3][n], grads[4][n], grads[5][n])
+            _backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, some, nothing, nothing)
+
+
+@compiled
+def smooth(
+    begin: int,
+    end: int,
+    start: np.ndarray,
+    transition: np.ndarray,
+    drift: np.ndarray,
+    loadings: np.ndarray,
+    noise: np.ndarray,
+    x: np.ndarray,
+    smoothed: np.ndarray,
+    variances: np.ndarray,
+) -> None:
+    """smoothed, variances (N, T, K): of the states given the whole series."""
+    means, covariances, increments, gains, spreads, errors = _scratch(x, loadings)
+    unused = (start[0].copy(), transition[0].copy(), drift[0].copy(), loadings[0].copy(), noise[0].copy(), x[0].copy())
+    for n in range(begin, end):
+        _forward(start[n], transition[n], drift[n], loadings[n], noise[n], x[n], means, covariances, gains, spreads, errors, increments)
+        _backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, unused, smoothed[n], variances[n])
+
+
+@compiled
+def filter(
+    begin: int,
+    end: int,
+    start: np.ndarray,
+    transition: np.ndarray,
+    drift: np.ndarray,
+    loadings: np.ndarray,
+    noise: np.ndarray,
+    x: np.ndarray,
+    filtered: np.ndarray,
+    variances: np.ndarray,
+    increments: np.ndarray,
+) -> None:
+    """filtered, variances (N, T, K): of the states given the series up to each step. increments (N, T): log p(x_t | x_1..t-1)."""
+    _, covariances, _, gains, spreads, errors = _scratch(x, loadings)
+    for n in range(begin, end):
+        given = (start[n], transition[n], drift[n], loadings[n], noise[n], x[n])
+        _forward(*given, filtered[n], covariances, gains, spreads, errors, increments[n])
+        for t in range(x.shape[1]):
+            for i in range(start.shape[1]):
+                variances[n, t, i] = covariances[t, i, i]
+
+
+@compiled
+def follow(begin: int, end: int, transition: np.ndarray, shocks: np.ndarray, states: np.ndarray) -> None:
+    """states (N, T, K): z_1 = shock_1, z_t = transition z_t-1 + shock_t."""
+    for n in range(begin, end):
+        for t in range(shocks.shape[1]):
+            for i in range(shocks.shape[2]):
+                total = shocks[n, t, i]
+                if t > 0:
+                    for j in range(shocks.shape[2]):
+                        total += transition[n, i, j] * states[n, t - 1, j]
+                states[n, t, i] = total
+
+
+@compiled
+def _scratch(x: np.ndarray, loadings: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What `_forward` keeps of one series."""
+    steps, columns, states = x.shape[1], x.shape[2], loadings.shape[2]
+    of_states = np.empty((steps, states)), np.empty((steps, states, states)), np.empty(steps)
+    return of_states + (np.empty((steps, columns, states)), np.empty((steps, columns)), np.empty((steps, columns)))
+
+
+@compiled
+def _forward(
+    start: np.ndarray,
+    transition: np.ndarray,
+    drift: np.ndarray,
+    loadings: np.ndarray,
+    noise: np.ndarray,
+    x: np.ndarray,
+    means: np.ndarray,
+    covariances: np.ndarray,
+    gains: np.ndarray,
+    spreads: np.ndarray,
+    errors: np.ndarray,
+    increments: np.ndarray,
+) -> None:
+    """Along one series: means (T, K) and covariances (T, K, K) of the states given the series so far, and log p(x_t | x_1..t-1) (T,).
+
+    Of each number that is seen: errors (T, D), how far it is from what was expected; spreads (T, D), the variance of that, zero where
+    nothing is seen; gains (T, D, K), its covariance with the states.
+    """
+    states, half = len(start), np.empty((len(start), len(start)))
+    for t in range(len(x)):
+        mean, covariance, increments[t] = means[t], covariances[t], 0.0
+        if t == 0:
+            mean[:], covariance[:] = 0.0, np.diag(start)
+        else:
+            _product(transition, covariances[t - 1], half)
+            for i in range(states):
+                mean[i] = 0.0
+                for j in range(states):
+                    mean[i] += transition[i, j] * means[t - 1, j]
+                for j in range(i + 1):
+                    total = drift[i] if i == j else 0.0
+                    for k in range(states):
+                        total += half[i, k] * transition[j, k]
+                    covariance[i, j] = covariance[j, i] = total
+        for d in range(x.shape[1]):
+            spreads[t, d] = 0.0
+            if np.isnan(x[t, d]):
+                continue
+            gain, error, spread = gains[t, d], x[t, d], noise[d]
+            for i in range(states):
+                gain[i] = 0.0
+                for j in range(states):
+                    gain[i] += covariance[i, j] * loadings[d, j]
+                error -= loadings[d, i] * mean[i]
+                spread += loadings[d, i] * gain[i]
+            errors[t, d], spreads[t, d] = error, spread
+            increments[t] -= 0.5 * (np.log(2 * np.pi * spread) + error * error / spread)
+            for i in range(states):
+                share = gain[i] / spread
+                mean[i] += share * error
+                for j in range(states):
+                    covariance[i, j] -= share * gain[j]
+
+
+@compiled
+def _backward(
+    transition: np.ndarray,
+    loadings: np.ndarray,
+    means: np.ndarray,
+    covariances: np.ndarray,
+    gains: np.ndarray,
+    spreads: np.ndarray,
+    errors: np.ndarray,
+    grads: tuple[np.ndarray, ...],
+    smoothed: np.ndarray,
+    variances: np.ndarray,
+) -> None:
+    """Gradients of one series that `_forward` has been along, and the moments of its states unless `smoothed` is empty.
+
+    It goes back in place: means and covariances are then those before each step was seen.
+    """
+    in_start, in_transition, in_drift, in_loadings, in_noise, in_x = grads
+    in_transition[:], in_drift[:], in_loadings[:], in_noise[:] = 0.0, 0.0, 0.0, 0.0
+    states = len(transition)
+    # Those of what follows, in the mean and the covariance.
+    g, big = np.zeros(states), np.zeros((states, states))
+    half, work = np.empty((states, states)), np.empty((2, states))
+    for t in range(len(means) - 1, -1, -1):
+        mean, covariance = means[t], covariances[t]
+        if len(smoothed):
+            _moments(mean, covariance, g, big, smoothed[t], variances[t])
+        for d in range(len(loadings) - 1, -1, -1):
+            in_x[t, d] = 0.0
+            if spreads[t, d] != 0.0:
+                number = (gains[t, d], spreads[t, d], errors[t, d])
+                in_x[t, d], more = _back_over_number(loadings[d], mean, covariance, *number, g, big, work, in_loadings[d])
+                in_noise[d] += more
+        if t == 0:
+            break
+        _back_over_step(transition, means[t - 1], covariances[t - 1], g, big, half, work[0], in_transition, in_drift)
+    for i in range(states):
+        in_start[i] = big[i, i]
+
+
+@inlined
+def _back_over_step(
+    transition: np.ndarray,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    g: np.ndarray,
+    big: np.ndarray,
+    half: np.ndarray,
+    before: np.ndarray,
+    in_transition: np.ndarray,
+    in_drift: np.ndarray,
+) -> None:
+    """Gradients in the transition and the drift. `g` and `big` become those before the step, whose mean and covariance are given."""
+    states = len(mean)
+    _product(big, transition, half)
+    for i in range(states):
+        in_drift[i] += big[i, i]
+        before[i] = 0.0
+        for j in range(states):
+            before[i] += transition[j, i] * g[j]
+            in_transition[i, j] += g[i] * mean[j]
+        for k in range(states):
+            twice = 2 * half[i, k]
+            for j in range(states):
+                in_transition[i, j] += twice * covariance[k, j]
+    for i in range(states):
+        g[i] = before[i]
+        for j in range(states):
+            big[i, j] = 0.0
+        for k in range(states):
+            for j in range(states):
+                big[i, j] += transition[k, i] * half[k, j]
+
+
+@inlined
+def _back_over_number(
+    loading: np.ndarray,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    gain: np.ndarray,
+    spread: float,
+    error: float,
+    g: np.ndarray,
+    big: np.ndarray,
+    work: np.ndarray,
+    in_loading: np.ndarray,
+) -> tuple[float, float]:
+    """Gradients in a number and its noise. `mean`, `covariance`, `g` and `big` become those before it was seen."""
+    states, scale, share, in_gain = len(mean), error / spread, work[0], work[1]
+    in_error, in_spread = -scale, 0.5 * (scale * scale - 1 / spread)
+    for i in range(states):
+        share[i] = gain[i] / spread
+    for i in range(states):
+        turned = 0.0
+        for j in range(states):
+            turned += big[i, j] * share[j]
+        in_error += g[i] * share[i]
+        in_spread += share[i] * (turned - g[i] * scale)
+        in_gain[i] = g[i] * scale - 2 * turned
+        mean[i] -= share[i] * error
+    for i in range(states):
+        in_gain[i] += in_spread * loading[i]
+    for i in range(states):
+        total = in_spread * gain[i] - in_error * mean[i]
+        for j in range(states):
+            covariance[i, j] += gain[i] * share[j]
+            total += covariance[i, j] * in_gain[j]
+            big[i, j] += 0.5 * (in_gain[i] * loading[j] + loading[i] * in_gain[j])
+        in_loading[i] += total
+        g[i] -= in_error * loading[i]
+    return in_error, in_spread
+
+
+@inlined
+def _moments(mean: np.ndarray, covariance: np.ndarray, g: np.ndarray, big: np.ndarray, smoothed: np.ndarray, variances: np.ndarray) -> None:
+    """Mean and variances of the states at a step given the whole series."""
+    states = len(mean)
+    for i in range(states):
+        row, quadratic, linear = covariance[i], 0.0, 0.0
+        for j in range(states):
+            linear += row[j] * g[j]
+            for k in range(states):
+                quadratic += row[j] * big[j, k] * row[k]
+        smoothed[i] = mean[i] + linear
+        variances[i] = max(0.0, row[i] + 2 * quadratic - linear * linear)
+
+
+@inlined
+def _product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    for i in range(len(a)):
+        for j in range(b.shape[1]):
+            out[i, j] = 0.0
+        for k in range(len(b)):
+            for j in range(b.shape[1]):
+                out[i, j] += a[i, k] * b[k, j]
