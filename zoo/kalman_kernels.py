@@ -4,22 +4,18 @@ Shapes: start (N, K), transition (N, K, K), drift (N, K), loadings (N, D, K), no
 drift and noise are variances. All is in double precision.
 
 The noise of the columns is independent, so that a step is taken in one number at a time: no matrix is inverted, and a number that is
-missing is passed over. The way back differentiates the way there, instruction by instruction. What comes out are the gradients, and the
-moments of the states given the whole series: where the log evidence has the gradients g and G in the mean a and covariance P at a
-step, given the series so far, these are a + P g and P + P (2 G - g g') P.
+missing is passed over. The way back (`kalman_backward`) has the gradients, and the moments of the states given the whole series.
 
-Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford, sections 6.4 (one number at a time)
-and 7.3 (the score).
+Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford, section 6.4.
 """
 
 import numpy as np
 from numba import njit
 
+from .kalman_backward import backward, product
 from .markov_log_kernels import FAST
 
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-# Called for every number: as calls they would cost four times as much.
-inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, forceinline=True)
 
 
 @compiled
@@ -44,7 +40,7 @@ def evidence(
         logs[n] = increments.sum()
         if gradient:
             some = (grads[0][n], grads[1][n], grads[2][n], grads[3][n], grads[4][n], grads[5][n])
-            _backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, some, nothing, nothing)
+            backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, some, nothing, nothing)
 
 
 @compiled
@@ -65,7 +61,7 @@ def smooth(
     unused = (start[0].copy(), transition[0].copy(), drift[0].copy(), loadings[0].copy(), noise[0].copy(), x[0].copy())
     for n in range(begin, end):
         _forward(start[n], transition[n], drift[n], loadings[n], noise[n], x[n], means, covariances, gains, spreads, errors, increments)
-        _backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, unused, smoothed[n], variances[n])
+        backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, unused, smoothed[n], variances[n])
 
 
 @compiled
@@ -139,7 +135,7 @@ def _forward(
         if t == 0:
             mean[:], covariance[:] = 0.0, np.diag(start)
         else:
-            _product(transition, covariances[t - 1], half)
+            product(transition, covariances[t - 1], half)
             for i in range(states):
                 mean[i] = 0.0
                 for j in range(states):
@@ -167,140 +163,3 @@ def _forward(
                 mean[i] += share * error
                 for j in range(states):
                     covariance[i, j] -= share * gain[j]
-
-
-@compiled
-def _backward(
-    transition: np.ndarray,
-    loadings: np.ndarray,
-    means: np.ndarray,
-    covariances: np.ndarray,
-    gains: np.ndarray,
-    spreads: np.ndarray,
-    errors: np.ndarray,
-    grads: tuple[np.ndarray, ...],
-    smoothed: np.ndarray,
-    variances: np.ndarray,
-) -> None:
-    """Gradients of one series that `_forward` has been along, and the moments of its states unless `smoothed` is empty.
-
-    It goes back in place: means and covariances are then those before each step was seen.
-    """
-    in_start, in_transition, in_drift, in_loadings, in_noise, in_x = grads
-    in_transition[:], in_drift[:], in_loadings[:], in_noise[:] = 0.0, 0.0, 0.0, 0.0
-    states = len(transition)
-    # Those of what follows, in the mean and the covariance.
-    g, big = np.zeros(states), np.zeros((states, states))
-    half, work = np.empty((states, states)), np.empty((2, states))
-    for t in range(len(means) - 1, -1, -1):
-        mean, covariance = means[t], covariances[t]
-        if len(smoothed):
-            _moments(mean, covariance, g, big, smoothed[t], variances[t])
-        for d in range(len(loadings) - 1, -1, -1):
-            in_x[t, d] = 0.0
-            if spreads[t, d] != 0.0:
-                number = (gains[t, d], spreads[t, d], errors[t, d])
-                in_x[t, d], more = _back_over_number(loadings[d], mean, covariance, *number, g, big, work, in_loadings[d])
-                in_noise[d] += more
-        if t == 0:
-            break
-        _back_over_step(transition, means[t - 1], covariances[t - 1], g, big, half, work[0], in_transition, in_drift)
-    for i in range(states):
-        in_start[i] = big[i, i]
-
-
-@inlined
-def _back_over_step(
-    transition: np.ndarray,
-    mean: np.ndarray,
-    covariance: np.ndarray,
-    g: np.ndarray,
-    big: np.ndarray,
-    half: np.ndarray,
-    before: np.ndarray,
-    in_transition: np.ndarray,
-    in_drift: np.ndarray,
-) -> None:
-    """Gradients in the transition and the drift. `g` and `big` become those before the step, whose mean and covariance are given."""
-    states = len(mean)
-    _product(big, transition, half)
-    for i in range(states):
-        in_drift[i] += big[i, i]
-        before[i] = 0.0
-        for j in range(states):
-            before[i] += transition[j, i] * g[j]
-            in_transition[i, j] += g[i] * mean[j]
-        for k in range(states):
-            twice = 2 * half[i, k]
-            for j in range(states):
-                in_transition[i, j] += twice * covariance[k, j]
-    for i in range(states):
-        g[i] = before[i]
-        for j in range(states):
-            big[i, j] = 0.0
-        for k in range(states):
-            for j in range(states):
-                big[i, j] += transition[k, i] * half[k, j]
-
-
-@inlined
-def _back_over_number(
-    loading: np.ndarray,
-    mean: np.ndarray,
-    covariance: np.ndarray,
-    gain: np.ndarray,
-    spread: float,
-    error: float,
-    g: np.ndarray,
-    big: np.ndarray,
-    work: np.ndarray,
-    in_loading: np.ndarray,
-) -> tuple[float, float]:
-    """Gradients in a number and its noise. `mean`, `covariance`, `g` and `big` become those before it was seen."""
-    states, scale, share, in_gain = len(mean), error / spread, work[0], work[1]
-    in_error, in_spread = -scale, 0.5 * (scale * scale - 1 / spread)
-    for i in range(states):
-        share[i] = gain[i] / spread
-    for i in range(states):
-        turned = 0.0
-        for j in range(states):
-            turned += big[i, j] * share[j]
-        in_error += g[i] * share[i]
-        in_spread += share[i] * (turned - g[i] * scale)
-        in_gain[i] = g[i] * scale - 2 * turned
-        mean[i] -= share[i] * error
-    for i in range(states):
-        in_gain[i] += in_spread * loading[i]
-    for i in range(states):
-        total = in_spread * gain[i] - in_error * mean[i]
-        for j in range(states):
-            covariance[i, j] += gain[i] * share[j]
-            total += covariance[i, j] * in_gain[j]
-            big[i, j] += 0.5 * (in_gain[i] * loading[j] + loading[i] * in_gain[j])
-        in_loading[i] += total
-        g[i] -= in_error * loading[i]
-    return in_error, in_spread
-
-
-@inlined
-def _moments(mean: np.ndarray, covariance: np.ndarray, g: np.ndarray, big: np.ndarray, smoothed: np.ndarray, variances: np.ndarray) -> None:
-    """Mean and variances of the states at a step given the whole series."""
-    states = len(mean)
-    for i in range(states):
-        row, quadratic, linear = covariance[i], 0.0, 0.0
-        for j in range(states):
-            linear += row[j] * g[j]
-            for k in range(states):
-                quadratic += row[j] * big[j, k] * row[k]
-        smoothed[i] = mean[i] + linear
-        variances[i] = max(0.0, row[i] + 2 * quadratic - linear * linear)
-
-
-@inlined
-def _product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    for i in range(len(a)):
-        for j in range(b.shape[1]):
-            out[i, j] = 0.0
-        for k in range(len(b)):
-            for j in range(b.shape[1]):
-                out[i, j] += a[i, k] * b[k, j]
