@@ -44,7 +44,8 @@ class LinearGaussianStateSpace(Pair):
     persistence of one, with loadings that grow.
 
     The guide is Normal for the loadings of each column, log-normal for the noise, Beta on (-1, 1) for the persistence and, given
-    these, Normal for the location with the covariance of the mean of `q_count` steps of the series.
+    these, Normal for the location with the covariance of the mean of `q_count` steps of the series. Between loadings, noise and
+    persistence it knows no correlation, and is too narrow where a short series leaves open what lasts and what is noise.
 
     Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford; Stock & Watson 2011, "Dynamic
     factor models", Oxford handbook of economic forecasting.
