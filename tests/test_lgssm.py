@@ -133,10 +133,10 @@ def test_chains_find_what_made_the_series():
         "persistence": torch.tensor([0.3, 0.95]),
         "noise": torch.tensor([0.5, 0.4, 0.6]),
     }
-    blank = torch.zeros(1, 400, 3)
-    how = inference.svi(pair, blank + torch.randn(1, 400, 3), steps=1, draws=1, device="cpu", compile=False).how
+    blank = torch.zeros(1, 200, 3)
+    how = inference.svi(pair, blank + torch.randn(1, 200, 3), steps=1, draws=1, device="cpu", compile=False).how
     x = Posterior(pair, {name: value[None, None] for name, value in truth.items()}, {}, how, None).generate(1, seed=2)
-    fitted = inference.mcmc(zoo.create("lgssm", x, states=2), x, chains=4, warmup=150, draws=150, device="cpu", compile=False)
+    fitted = inference.mcmc(zoo.create("lgssm", x, states=2), x, chains=4, warmup=100, draws=100, device="cpu", compile=False)
     report = inference.diagnose(fitted)
     assert report.table["rhat"].max() < 1.05
     for name, value in truth.items():

@@ -11,6 +11,7 @@ from pyro import poutine
 from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
+from torch.distributions.transforms import ReshapeTransform
 
 from inference import Pair, SignedPermutation, Table, checks
 from inference.supports import cholesky
@@ -43,9 +44,9 @@ class LinearGaussianStateSpace(Pair):
     only. A real axis decays, or alternates; it does not oscillate with another period than two. A random walk is the limit of a
     persistence of one, with loadings that grow.
 
-    The guide is Normal for the loadings of each column, log-normal for the noise, Beta on (-1, 1) for the persistence and, given
-    these, Normal for the location with the covariance of the mean of `q_count` steps of the series. Between loadings, noise and
-    persistence it knows no correlation, and is too narrow where a short series leaves open what lasts and what is noise.
+    The guide is Beta on (-1, 1) for the persistence and, given it, Normal for what a step changes in all columns, which tells the
+    loadings; log-normal for the noise; and, given these, Normal for the location with the covariance of the mean of `q_count` steps of
+    the series. Otherwise it knows no correlation, and is too narrow where a short series leaves open what lasts and what is noise.
 
     Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford; Stock & Watson 2011, "Dynamic
     factor models", Oxford handbook of economic forecasting.
@@ -80,7 +81,7 @@ class LinearGaussianStateSpace(Pair):
         self.q_loc = PyroParam(torch.zeros(dim), constraints.real)
         self.q_count = PyroParam(torch.tensor(1.0), constraints.positive)
         self.q_loadings = PyroParam(0.1 * torch.ones(dim, states), constraints.real)
-        self.q_loadings_tril = PyroParam(torch.eye(states).repeat(dim, 1, 1), cholesky)
+        self.q_loadings_tril = PyroParam(torch.eye(dim * states), cholesky)
         self.q_noise = PyroParam(torch.zeros(dim), constraints.real)
         self.q_noise_scale = PyroParam(torch.ones(dim), constraints.positive)
         self.q_lasting = PyroParam(torch.ones(states), constraints.positive)
@@ -92,16 +93,17 @@ class LinearGaussianStateSpace(Pair):
         loadings = pyro.sample("loadings", dist.Normal(0.0, scale).to_event(2))
         persistence = pyro.sample("persistence", dist.Uniform(-self.ones, self.ones).to_event(1))
         noise = pyro.sample("noise", dist.HalfCauchy(self.noise_scale * self.spread).to_event(1))
-        drift = ((1 - persistence) * (1 + persistence)).sqrt()
         with self.rows(x, size):
-            series = StateSpace(self.ones, persistence.diag_embed(), drift, loc, loadings, noise, x.shape[1])
+            series = StateSpace(self.ones, persistence.diag_embed(), _drift(persistence), loc, loadings, noise, x.shape[1])
             pyro.sample("x", series, obs=x.reshape(*x.shape[:2], self.dim))
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
-        unit = self.spread[:, None]
-        q_loadings = dist.MultivariateNormal(unit * self.q_loadings, scale_tril=unit[..., None] * self.q_loadings_tril)
-        loadings = pyro.sample("loadings", q_loadings.to_event(1))
         persistence = pyro.sample("persistence", dist.AffineBeta(self.q_lasting, self.q_changing, -self.ones, 2 * self.ones).to_event(1))
+        # The series tell what a step changes; how far that leads depends on how long it lasts.
+        unit = self.spread[:, None] / _drift(persistence)
+        flat = dist.MultivariateNormal((unit * self.q_loadings).flatten(), scale_tril=unit.flatten()[:, None] * self.q_loadings_tril)
+        shaped = ReshapeTransform((self.dim * self.states,), (self.dim, self.states))
+        loadings = pyro.sample("loadings", dist.TransformedDistribution(flat, [shaped]))
         noise = pyro.sample("noise", dist.LogNormal(self.q_noise + self.spread.log(), self.q_noise_scale).to_event(1))
         # The mean of many steps varies more, the longer its states last.
         lasting = ((1 + persistence) / (1 - persistence)).sqrt()
@@ -114,9 +116,9 @@ class LinearGaussianStateSpace(Pair):
         values = self._mode(x)
         self.q_loc = (values["loc"] - self.center) / self.spread
         self.q_count = x.new_tensor(steps)
-        self.q_loadings = values["loadings"] / self.spread[:, None]
+        self.q_loadings = values["loadings"] * _drift(values["persistence"]) / self.spread[:, None]
         noise = values["noise"] / self.spread
-        self.q_loadings_tril = (noise / steps**0.5)[:, None, None].clamp(min=0.02) * torch.diag(self.ones)
+        self.q_loadings_tril = (noise / steps**0.5).clamp(min=0.02).repeat_interleave(self.states).diag()
         self.q_noise, self.q_noise_scale = noise.log(), torch.full_like(noise, (2 * steps) ** -0.5)
         self.q_lasting = (steps * (1 + values["persistence"]) / 2).clamp(min=1.0)
         self.q_changing = (steps * (1 - values["persistence"]) / 2).clamp(min=1.0)
@@ -176,3 +178,8 @@ class LinearGaussianStateSpace(Pair):
 
     any_length = True
     picture = staticmethod(series_pictures.numbers)
+
+
+def _drift(persistence: Tensor) -> Tensor:
+    """(K,) the standard deviation of what a step changes in states of unit variance."""
+    return ((1 - persistence) * (1 + persistence)).sqrt()
