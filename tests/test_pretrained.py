@@ -13,7 +13,7 @@ from zoo import pretrained
 from zoo.cli import app
 
 # Of counts of words the zoo embeds no data set.
-WITHOUT = {"lda"}
+WITHOUT = {"lda", "prodlda"}
 
 
 def test_every_pair_has_one():

@@ -89,9 +89,9 @@ class ProductLDA(Pair):
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         weights = pyro.sample("weights", dist.Normal(self.q_loc, self.q_scale).to_event(2))
-        loc, log_scale = self.q_encoder(x, weights, self.background)
+        loc, scale = self.q_encoder(x, weights, self.background, self.scale)
         with self.rows(x, size):
-            pyro.sample("mixture", SoftmaxNormal(loc, log_scale.exp()))
+            pyro.sample("mixture", SoftmaxNormal(loc, scale))
 
     def start(self, x: Tensor) -> None:
         """Topics as the Gibbs sampler of `lda` has them after fifty sweeps; the encoder's weights drawn anew."""

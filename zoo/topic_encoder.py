@@ -11,7 +11,7 @@ ROUNDS = 2
 
 
 class TopicEncoder(nn.Module):
-    """What mixture of topics a text is: loc and log scale of each topic's logit, from how far its words are from those foretold.
+    """What mixture of topics a text is: loc and scale of each topic's logit, from how far its words are from those foretold.
 
     If words have probabilities p = softmax(background + mixture @ weights), then (x - length p) @ weights is the gradient of the text's
     log density in the mixture. A network that is the same for all topics, told that, the logits so far and the mean over topics of
@@ -25,8 +25,8 @@ class TopicEncoder(nn.Module):
         self.each = mlp([5, *hidden])
         self.all = mlp([2 * hidden[-1], *hidden, 2])
 
-    def forward(self, x: Tensor, weights: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
-        """(rows, K) both, of counts x (rows, V), weights (K, V) and background (V,)."""
+    def forward(self, x: Tensor, weights: Tensor, background: Tensor, widest: Tensor) -> tuple[Tensor, Tensor]:
+        """(rows, K) both, of counts x (rows, V), weights (K, V) and background (V,); scales are below `widest`, that of the prior."""
         counts, seen = observed(x)
         length = counts.sum(-1, keepdim=True)
         root = (length + 1).sqrt()
@@ -40,7 +40,7 @@ class TopicEncoder(nn.Module):
         for _ in range(ROUNDS):
             mixture = logits.softmax(-1)
             slope = left(mixture)
-            each = self.each(torch.stack([logits, mixture, slope, slope / root, root.log().expand_as(slope)], -1))
-            step, log_scale = self.all(torch.cat([each, each.mean(-2, keepdim=True).expand_as(each)], -1)).unbind(-1)
+            each = self.each(torch.stack([logits / widest, mixture, slope, slope / root, root.log().expand_as(slope)], -1))
+            step, wide = self.all(torch.cat([each, each.mean(-2, keepdim=True).expand_as(each)], -1)).unbind(-1)
             logits = logits + step
-        return logits, log_scale
+        return logits, widest * wide.sigmoid()
