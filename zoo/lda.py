@@ -10,7 +10,7 @@ from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
 
-from inference import Pair, Permutation, Table, checks
+from inference import Pair, Permutation, Table
 
 from . import topic_answers, topic_checks, topic_pictures
 from .fold_in import fold_in
@@ -154,19 +154,10 @@ class LatentDirichletAllocation(Pair):
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
-        # What `check` refuses must not stop us here.
-        lengths = table.x.flatten(1).nansum(1).double()
-        mean = lengths.mean().clamp(min=1.0)
-        extra = (lengths.square().mean() - mean.square() - mean).clamp(min=1e-3 * mean)
-        return {"vocabulary": table.x.shape[1], "length": mean.item(), "length_shape": (mean.square() / extra).item()}
+        return topic_checks.sizes(table)
 
     def check(self, table: Table, fitting: bool) -> None:
-        checks.two_dimensional(table, self.vocabulary)
-        topic_checks.whole_counts(table)
-        if fitting:
-            checks.no_empty_rows(table)
-            topic_checks.any_words(table)
-            checks.enough_rows(table, self.topics, f"there are {self.topics} topics; ask for fewer")
+        topic_checks.corpus(table, self.topics, self.vocabulary, fitting)
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:

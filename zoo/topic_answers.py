@@ -115,7 +115,8 @@ def _words(program: Program) -> Any:
     """A function from values to (rows, words): the probability of each word in each text."""
 
     def function(values: Values, x: Tensor) -> Tensor:
-        return moments(program, values, x)["mixture"][0] @ values["topics"]
+        mixture, _ = moments(program, values, x)["mixture"]
+        return program.observation(values | {"mixture": mixture}, x)[0].probabilities
 
     return function
 

@@ -1,6 +1,7 @@
 """Checks that topic models ask of counts; each names the text or word, what is wrong and what to do."""
 
 import logging
+from typing import Any
 
 from inference import Table, checks
 
@@ -20,3 +21,22 @@ def any_words(table: Table) -> None:
     if len(empty):
         named = table.row(int(empty[0]))
         log.warning("%s has no words (%d such in all): it is kept, and the prior speaks for it", named, len(empty))
+
+
+def corpus(table: Table, topics: int, vocabulary: int, fitting: bool) -> None:
+    """All that is asked of rows for so many topics. Raises ValueError."""
+    checks.two_dimensional(table, vocabulary)
+    whole_counts(table)
+    if fitting:
+        checks.no_empty_rows(table)
+        any_words(table)
+        checks.enough_rows(table, topics, f"there are {topics} topics; ask for fewer")
+
+
+def sizes(table: Table) -> dict[str, Any]:
+    """The vocabulary of counts, and what is known of texts' lengths: their mean, and the shape of the Gamma law of their rates."""
+    # What `corpus` refuses must not stop us here.
+    lengths = table.x.flatten(1).nansum(1).double()
+    mean = lengths.mean().clamp(min=1.0)
+    extra = (lengths.square().mean() - mean.square() - mean).clamp(min=1e-3 * mean)
+    return {"vocabulary": table.x.shape[1], "length": mean.item(), "length_shape": (mean.square() / extra).item()}
