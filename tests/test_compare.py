@@ -13,7 +13,7 @@ from inference import Posterior, compare
 from tests.conjugate import Location, by_chains, by_guide, left_out, location, rows, scaled
 from zoo.cli import app
 
-COLUMNS = ["elpd", "se", "behind", "se_behind", "weight", "p_loo", "worst_k", "bad_rows", "believed"]
+COLUMNS = ["elpd", "se", "behind", "se_behind", "as_good", "weight", "p_loo", "worst_k", "bad_rows", "believed"]
 
 
 def good_and_bad() -> dict[str, Posterior]:
@@ -41,6 +41,7 @@ def test_two_of_a_kind_are_not_told_apart():
     table = compare({"chains": by_chains(Location(), x), "guide": by_guide(Location(), x, scaled(location(Location(), x), 1.2))})
     assert table["behind"].max() < 0.1
     assert table["se_behind"].max() < 0.1
+    assert table["as_good"].all()
 
 
 def test_who_is_not_believed_is_said():
@@ -69,6 +70,7 @@ def test_the_number_of_components_is_found():
     table = compare(fits)
     assert table.index[-1] == "K=1"
     assert table["behind"]["K=1"] > 4 * table["se_behind"]["K=1"]
+    assert not table["as_good"]["K=1"]
     assert abs(table["elpd"]["K=2"] - table["elpd"]["K=3"]) < 4
     assert table["weight"]["K=1"] < 0.1
 

@@ -18,6 +18,8 @@ from .rows import refuse_other_rows
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
+# A difference of log densities below which none is meant.
+SAME = 4.0
 # ArviZ 1 rounds unless told not to; before, it could not be told.
 EXACT = {"round_to": "none"} if "round_to" in inspect.signature(arviz_stats.compare).parameters else {}
 
@@ -28,8 +30,8 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
     Returns one row a posterior, the best first:
 
     - `elpd`, the log density of every row given all others, and its standard error `se`;
-    - `behind`, by how much the best is better, and the standard error of that, `se_behind`: less than 4, or than twice its
-      error, is no difference;
+    - `behind`, by how much the best is better, and the standard error of that, `se_behind`; `as_good`, whether that is less than 4, or
+      than twice its error, and so no difference, whatever the weights are;
     - `weight` in the mixture of all that predicts best (stacking); `p_loo`, the effective number of parameters;
     - `worst_k`, the largest Pareto k-hat of a row, and `bad_rows`, for how many it is too large for `elpd` to be relied on;
     - `believed`, whether `diagnose` finds the posterior to be believed (`Report.ok`).
@@ -67,6 +69,7 @@ def compare(posteriors: Mapping[str, "Posterior"]) -> pd.DataFrame:
             "se": elpd.se,
             "behind": best - elpd.elpd,
             "se_behind": weighed["dse"][name],
+            "as_good": bool(best - elpd.elpd < max(SAME, 2 * weighed["dse"][name])),
             "weight": weighed["weight"][name],
             "p_loo": elpd.p,
             "worst_k": float(elpd.pareto_k.max()),
