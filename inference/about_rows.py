@@ -29,13 +29,16 @@ class AboutRows:
         """
         return predictive.score(self, x, samples, seed)
 
-    def generate(self: "Posterior", rows: int | None = None, *, latents: Any = None, seed: int = 0) -> Any:
+    def generate(self: "Posterior", rows: int | None = None, *, latents: Any = None, given: Any = None, seed: int = 0) -> Any:
         """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).
 
-        Or as many rows as there are `latents`, which are theirs: as `expected` takes them.
+        Or as many rows as there are `latents`, which are theirs, as `expected` takes them; or the rows `given`, in which each hole is
+        filled by a draw given what is seen of its row. `impute` has the means of such draws.
         """
-        if (rows is None) == (latents is None):
-            raise ValueError("give either the number of rows to generate, or the latents= that they are to have")
+        if sum(value is not None for value in (rows, latents, given)) != 1:
+            raise ValueError("give the number of rows to generate, or the latents= that they are to have, or given=, rows with holes")
+        if given is not None:
+            return latent.complete(self, given, seed)
         return predictive.generate(self, rows, seed) if latents is None else decoding.drawn(self, latents, seed)
 
     def expected(self: "Posterior", latents: Any) -> Any:

@@ -10,14 +10,15 @@ from torch.func import functional_call
 
 from .functorch import traceable
 from .missing import known_missing
-from .objectives import RenyiBound, sample_sites, values_of
+from .objective import Objective
+from .objectives import sample_sites, values_of
 from .program import Values
 
 TRIES = 20
 ADVICE = "Lower lr, or put the columns on a common scale; priors scaled to the data (zoo.create with x) help too."
 
 
-def blame(objective: RenyiBound, parameters: Values, x: Tensor) -> str:
+def blame(objective: Objective, parameters: Values, x: Tensor) -> str:
     """A phrase that names the first site of guide and model, run once more at `parameters`, that is not finite; "" if none is.
 
     What depends on chance is tried a few times.
@@ -27,7 +28,7 @@ def blame(objective: RenyiBound, parameters: Values, x: Tensor) -> str:
         return next(filter(None, tries), "")
 
 
-def _first(objective: RenyiBound, x: Tensor) -> str:
+def _first(objective: Objective, x: Tensor) -> str:
     program = objective.program
     drawn = poutine.trace(objective.guide).get_trace(x, program.size)
     found = next(_bad("guide", sample_sites(drawn)), "")

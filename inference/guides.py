@@ -9,7 +9,8 @@ from pyro.infer import autoguide
 from pyro.infer.autoguide.initialization import init_to_value
 from torch import Tensor
 
-from .objectives import RenyiBound, run_guide
+from .objective import Objective
+from .objectives import run_guide
 from .program import Program, Values
 from .suggest import unknown
 
@@ -46,8 +47,8 @@ def choose_guide(guide: str | None, program: Program, x: Tensor, start: Values) 
 
 
 def starts(
-    program: Program, guide: str | None, data: Iterable[Tensor], make: Callable[[Program, Callable], RenyiBound]
-) -> tuple[RenyiBound, Values]:
+    program: Program, guide: str | None, data: Iterable[Tensor], make: Callable[[Program, Callable], Objective]
+) -> tuple[Objective, Values]:
     """The objective that `make` makes of the guide, and a start from each of `data`: (start, ...) of its named parameters."""
     found, objective = [], None
     with torch.no_grad(), pyro.settings.context(module_local_params=True):

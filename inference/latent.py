@@ -1,5 +1,6 @@
 """What a posterior says about the latents of rows: their probabilities, and what is missing."""
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,10 +10,13 @@ from torch import Tensor
 from torch.func import vmap
 
 from .amortised import given_rows, moments
+from .gibbs import completed
+from .graph import batched
+from .memory import at_once
 from .predictive import averaged, over_draws, program_for, row_chunks
 from .program import Program, Values
 from .record import columns
-from .refill import refilled
+from .refill import drawn, refilled
 from .run import at_least, seeded
 from .table import Table
 
@@ -118,6 +122,32 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     mean[incomplete], sd[incomplete] = (moment.to(mean) for moment in found)
     mean, sd = torch.where(holes, mean, program.x), torch.where(holes, sd, 0.0)
     return Imputed(table.dress(mean, table.columns), table.dress(sd, table.columns))
+
+
+def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
+    """See `Posterior.generate`."""
+    posterior.pair.refuse_unsuited("generate")
+    at_least(0, seed=seed)
+    program, table = program_for(posterior, x)
+    with seeded(seed, posterior.device):
+        if posterior.pair.undirected:
+            new = completed(program, program.x)[0]
+        elif program.amortised:
+            new = drawn(posterior, program, _fill)
+        else:
+            new = _each_by_a_draw(posterior, program)
+    return table.dress(new.to(table.x), table.columns)
+
+
+def _each_by_a_draw(posterior: "Posterior", program: Program) -> Tensor:
+    """(rows, ...) the rows with their holes filled, each given a draw of the posterior at random."""
+    chosen = torch.randint(math.prod(posterior.shape), (len(program.x),), device=posterior.device)
+    values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
+
+    def one(draw: tuple[Values, Tensor], _: Tensor) -> Tensor:
+        return _fill(program, draw[0], draw[1][None])[0]
+
+    return batched(one, program.missing, at_once(8 * program.x[0].numel()))((values, program.x), chosen)
 
 
 def _fill(program: Program, values: Values, x: Tensor) -> Tensor:

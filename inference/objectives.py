@@ -14,10 +14,11 @@ from torch.func import functional_call, vmap
 
 from .elimination import is_sample, local, row_terms
 from .lacking import Lacking, explained
+from .objective import Objective
 from .program import Program, Values, run_eagerly
 
 
-class RenyiBound(torch.nn.Module):
+class RenyiBound(Objective):
     """Minus the variational Renyi bound of order `alpha`, by `particles` draws from the guide.
 
     With w = p(latents, x) / q(latents) at each of k draws, the bound is log(mean of w^(1 - alpha)) / (1 - alpha). At alpha = 1
@@ -40,9 +41,9 @@ class RenyiBound(torch.nn.Module):
     """
 
     def __init__(self, program: Program, guide: Callable, particles: int = 1, alpha: float = 0.5) -> None:
-        super().__init__()
-        self.program, self.particles, self.alpha = program, particles, alpha
-        self.pair, self.guide = program.pair, guide
+        super().__init__(program, guide)
+        program.refuse_undirected("a bound on the evidence", "objective='contrastive'")
+        self.particles, self.alpha = particles, alpha
         sites = check_guide(program, guide, program.x)
         # At alpha = 1 the two are the same, and the sum is cheaper.
         self.by_row = alpha != 1 and bool(program.amortised) and not program.parameters
@@ -54,7 +55,7 @@ class RenyiBound(torch.nn.Module):
             )
 
     def loss(self, parameters: Values, x: Tensor) -> Tensor:
-        """Scalar loss of the rows `x`, standing for all rows of the program, at the given values of `named_parameters`."""
+        """See `Objective`."""
         if self.particles == 1:  # not batched: matrix products of a batch of one are slower than those of none
             terms = {name: term[None] for name, term in self._draw(parameters, x).items()}
         else:
@@ -69,10 +70,6 @@ class RenyiBound(torch.nn.Module):
             followed = (along * terms["log_w"]).sum(0) + ((share - along) * terms["log_p"]).sum(0)
         loss = (followed.detach() - followed) - bound.detach()
         return loss.sum(dtype=torch.double) * (self.program.size / len(x)) if self.by_row else loss
-
-    def forward(self, run: Callable, *args: Any) -> Any:
-        """What `run` gives while `functional_call` has this module's parameters replaced."""
-        return run(*args)
 
     def _draw(self, parameters: Values, x: Tensor) -> dict[str, Tensor]:
         """Of one draw, scalars or (rows,): its log weight, and what the gradient needs beside."""

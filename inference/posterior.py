@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from . import predictive, record, storage
+from . import normaliser, predictive, record, storage
 from .about_rows import AboutRows
 from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.ahead import ahead
@@ -114,6 +114,19 @@ class Posterior(AboutRows):
         Source: Vehtari, Simpson, Gelman, Yao & Gabry 2024, "Pareto smoothed importance sampling", JMLR 25.
         """
         return reweigh.resampled(self, draws, seed)
+
+    def normalised(self, *, chains: int = 100, places: int = 1000, exact: bool | None = None, seed: int = 0) -> "Posterior":
+        """Of an undirected pair: the same with its normaliser, the buffer `log_z`, found anew, so that densities are right.
+
+        `how["normaliser"]` tells what it lies between (`low`, `high`), and by what it was found. `svi` ends with this.
+
+        Arguments:
+            exact: whether to go through all states of the side with fewer units; None does so for at most 20 binary ones.
+            chains, places: of annealed importance sampling otherwise, there and back; more narrow it down.
+
+        Raises: TypeError for other pairs; ValueError where `exact` is asked for and there are too many units.
+        """
+        return normaliser.normalised(self, chains, places, exact, seed)
 
     def loo(self) -> arviz_stats.ELPDData:
         """The log density of every row given all others (elpd), by Pareto smoothed importance sampling: as ArviZ has it.

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from .amortised import SAMPLES, log_evidence
+from .gibbs import completed
 from .graph import batched
 from .lacking import explained
 from .memory import at_once
@@ -138,6 +139,8 @@ def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed:
     at_least(1, samples=samples)
     at_least(0, seed=seed)
     program, _ = program_for(posterior, x)
+    if program.pair.undirected and not program.missing:
+        samples = 1  # the guide is exact: every draw has the same weight
     if not program.amortised:
         return over_draws(posterior, program, program.log_rows, posterior.draws).unflatten(0, posterior.shape)
 
@@ -184,6 +187,16 @@ def new_row(program: Program, values: Values, x: Tensor) -> Tensor:
         return run_unobserved(program.pair.model, values, x).nodes[program.observed[0]]["value"]
 
 
+def new_rows(program: Program, values: Values, count: int) -> Tensor:
+    """(count, ...) the observed site of a row for each of `count` values of the parameters (count, *site)."""
+    template = program.x[:1]
+    if program.pair.undirected:
+        return completed(program, torch.full_like(template, math.nan), count)[:, 0]
+    simulate = _of_one(partial(new_row, program))
+    numbers = torch.arange(count, device=template.device)
+    return batched(simulate, missing=False, chunk=at_once(8 * template.numel()))((values, numbers), template)
+
+
 def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     posterior.pair.refuse_unsuited("generate")
@@ -192,9 +205,7 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     program = program_of(posterior, template)
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (rows,), device=posterior.device)
-        values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
-        simulate = _of_one(partial(new_row, program))
-        new = batched(simulate, missing=False, chunk=at_once(8 * template.numel()))((values, chosen), template)
+        new = new_rows(program, {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}, rows)
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])

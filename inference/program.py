@@ -12,7 +12,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
-from pyro.distributions import TorchDistribution
+from pyro.distributions import TorchDistribution, Unit
 from pyro.infer import config_enumerate, infer_discrete
 from pyro.poutine import Trace
 from torch import Tensor
@@ -61,8 +61,10 @@ class Program:
         derived = [s for s in latent if s["infer"].get("_deterministic")]
         self.sites = {s["name"]: _site(s) for s in latent if not s["is_observed"]}
         self.derived = {s["name"]: _site(s) for s in derived}
-        self.observed = [s["name"] for s in latent if s["is_observed"] and local(s) and s not in derived]
-        self._law = trace.nodes[self.observed[0]]["fn"] if self.observed else None
+        seen = [s for s in latent if s["is_observed"] and local(s) and s not in derived]
+        # What ties the rows of an undirected model to their latents is observed to Pyro, and shows no part of a row.
+        self.observed = [s["name"] for s in seen if not (pair.undirected and isinstance(s["fn"], Unit))]
+        self._law: TorchDistribution | None = trace.nodes[self.observed[0]]["fn"] if self.observed else None
         for site in self.sites.values():
             if site.discrete and not site.local:
                 raise TypeError(
@@ -79,9 +81,22 @@ class Program:
                 "draws it given the row; or integrate it out by hand, or draw it outside the plate 'data' if rows share it."
             )
 
+    def refuse_undirected(self, what: str, instead: str) -> None:
+        """Raise TypeError where the model is known up to its normaliser only, which `what` would need at every step."""
+        if self.pair.undirected:
+            raise TypeError(
+                f"{type(self.pair).__name__}: its density is known up to a normaliser, which depends on what is learnt, and {what} "
+                f"takes no account of it; use {instead}"
+            )
+
     def knows(self, method: str) -> bool:
         """Whether the observed distribution has a method of its own called `method`."""
         return hasattr(self._law, method)
+
+    @property
+    def support(self) -> Constraint:
+        """Of the observed distribution."""
+        return self._law.support
 
     @property
     def has_mean(self) -> bool:
@@ -110,7 +125,7 @@ class Program:
 
     @property
     def amortised(self) -> dict[str, Site]:
-        """The continuous latents that each row has of its own: the guide draws them given the row (`amortised.py`)."""
+        """The latents of each row that are not summed out: the guide draws them given the row (`amortised.py`)."""
         return {n: s for n, s in self.locals.items() if not s.discrete}
 
     def batch_axis(self, x: Tensor) -> int | None:

@@ -8,7 +8,7 @@ Source: Mattei & Frellsen 2018, "Leveraging the exact likelihood of deep latent 
 & Wierstra 2014, "Stochastic backpropagation and approximate inference in deep generative models", ICML, who accept always.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,8 +36,28 @@ def refilled(posterior: "Posterior", program: Program, fill: Fill) -> tuple[Tens
     return mean, (square - mean.square()).clamp(min=0).sqrt()
 
 
+def drawn(posterior: "Posterior", program: Program, fill: Fill) -> Tensor:
+    """(rows, ...) the program's rows with a draw of what is missing: for each row, where one of the chains ends."""
+    return torch.cat([_last(posterior, part, fill) for part in row_chunks(program, CHAINS)])
+
+
+def _last(posterior: "Posterior", program: Program, fill: Fill) -> Tensor:
+    *_, filled = _sweeps(posterior, program, fill)
+    numbers = torch.arange(len(program.x), device=program.x.device)
+    return filled[torch.randint(CHAINS, numbers.shape, device=numbers.device), numbers]
+
+
 def _moments(posterior: "Posterior", program: Program, fill: Fill) -> tuple[Tensor, Tensor]:
-    """Mean and mean square, over sweeps after the warm-up of chains that each have a draw of what rows share."""
+    """Mean and mean square, over all sweeps of all chains."""
+    mean, square = (torch.zeros_like(program.x, dtype=torch.double) for _ in range(2))
+    for filled in _sweeps(posterior, program, fill):
+        mean += filled.double().mean(0) / SWEEPS
+        square += filled.double().square().mean(0) / SWEEPS
+    return mean, square
+
+
+def _sweeps(posterior: "Posterior", program: Program, fill: Fill) -> Iterator[Tensor]:
+    """(chain, rows, ...) the rows as filled by each sweep after the warm-up, of chains that each have a draw of what rows share."""
     total = posterior.shape[0] * posterior.shape[1]
     chosen = torch.linspace(0, total - 1, CHAINS, device=program.x.device).round().long()
     shared = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
@@ -56,13 +76,10 @@ def _moments(posterior: "Posterior", program: Program, fill: Fill) -> tuple[Tens
         return moved, fill(program, values | moved, x)
 
     latents, filled = batched(begin, program.missing)((shared, chosen), program.x)
-    mean, square = (torch.zeros_like(program.x, dtype=torch.double) for _ in range(2))
     for number in range(WARMUP + SWEEPS):
         latents, filled = batched(sweep, program.missing)((shared, latents, filled), program.x)
         if number >= WARMUP:
-            mean += filled.double().mean(0) / SWEEPS
-            square += filled.double().square().mean(0) / SWEEPS
-    return mean, square
+            yield filled
 
 
 def _along(rows: Tensor, like: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from .gibbs import completed
 from .graph import batched
 from .lacking import Lacking, explained
 from .memory import at_once
@@ -127,6 +128,9 @@ def observed_site(posterior: "Posterior") -> dict[str, Any]:
 def _rows(program: Program, values: Values, count: int) -> Tensor:
     """(count, rows, ...) data sets given parameters (count, *site), with the holes of the rows that were fitted."""
     x, data = program.x, _data(program)
+    if program.pair.undirected:
+        drawn = completed(program, torch.full_like(x[:1], math.nan), count * len(x))
+        return drawn.reshape(count, *x.shape).masked_fill_(x.isnan(), math.nan)
     new, numbers = data.new_empty(count, *data.shape), torch.arange(count, device=x.device)
 
     def rows(draw: tuple[Values, Tensor], x: Tensor) -> Tensor:

@@ -5,19 +5,19 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
 
 from .blame import ADVICE, blame
 from .checkpoint import Checkpoint
 from .compiling import Compile
-from .graph import Graph, traced
+from .graph import Graph
 from .minibatches import batches
-from .objectives import RenyiBound
-from .optimiser import adopt_optimiser, clipped, export_optimiser, make_optimiser
+from .objective import Objective
+from .optimiser import adopt_optimiser, export_optimiser, make_optimiser
 from .program import Values
 from .progress import Tell
 from .schedule import TAKEN, WINDOW, Average, make_schedule
 from .solved import Solved
+from .step import traced_step
 from .stream import Rows
 from .validation import Validation
 
@@ -69,7 +69,7 @@ class Fits(NamedTuple):
 
 
 def fit_batch(
-    objective: RenyiBound,
+    objective: Objective,
     starts: Values,
     x: Tensor | Rows,
     recipe: Recipe = Recipe(),
@@ -101,12 +101,13 @@ def fit_batch(
 class Batch:
     """A batch of fits on its way. done: how many steps were made. stopped: why it ended, None while it runs."""
 
-    def __init__(self, objective: RenyiBound, starts: Values, x: Tensor | Rows, recipe: Recipe, held: Tensor | None = None) -> None:
+    def __init__(self, objective: Objective, starts: Values, x: Tensor | Rows, recipe: Recipe, held: Tensor | None = None) -> None:
         self._objective, self._recipe, here = objective, recipe, objective.program.x
         self.parameters = {name: value.detach().clone() for name, value in starts.items()}
         self._leaves = list(self.parameters.values())
         self._batches = batches(x, recipe.batch, here)
         self._solved = Solved(objective)
+        self._carried = {name: torch.stack([value] * len(self._leaves[0])) for name, value in objective.begin(here).items()}
         self._free = [name for name in self.parameters if name not in self._solved.names]
         self._step = self._traced(self._batches.example)
         self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
@@ -117,31 +118,8 @@ class Batch:
         self.done, self.stopped = 0, None
 
     def _traced(self, x: Tensor) -> Graph:
-        """(gradients of the free parameters, solutions of the others, losses (restart,)) from the stacked parameters and rows.
-
-        The gradient of the sum of all losses is each restart's own, and is batched where torch has no rule to batch a gradient.
-        """
-        # One fit is not batched: matrix products of a batch of one are slower than those of none.
-        axis = self._objective.program.batch_axis(x)
-        alone = axis is None and len(self._leaves[0]) == 1
-        loss, solve = self._objective.loss, self._solved.solutions
-        if not alone:
-            loss, solve = (vmap(function, (0, axis), randomness="different") for function in (loss, solve))
-
-        def total(free: Values, solved: Values, x: Tensor) -> tuple[Tensor, Tensor]:
-            each = loss(free | solved, x)
-            return each.sum(), each.detach().reshape(-1)
-
-        def step(parameters: Values, x: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-            given = {name: value[0] for name, value in parameters.items()} if alone else parameters
-            free, solved = ({name: given[name] for name in names} for names in (self._free, self._solved.names))
-            grads, (_, each) = grad_and_value(total, has_aux=True)(free, solved, x)
-            found = [*grads.values()], solve(given, x)
-            grads, solutions = ([value[None] for value in part] for part in found) if alone else found
-            return clipped(grads, self._recipe.clip), solutions, each
-
-        missing, compile, calls = self._objective.program.missing, self._recipe.compile, self._recipe.steps
-        return traced(step, self.parameters, x, missing=missing, compile=compile, calls=calls)
+        given = self._objective, self._solved, self.parameters, self._carried, x
+        return traced_step(*given, self._recipe.clip, self._recipe.compile, self._recipe.steps)
 
     @property
     def _averaged(self) -> Values:
@@ -180,12 +158,14 @@ class Batch:
             if self._batches.holes and not self._objective.program.missing:
                 self._objective.program.missing, self._step = True, None
             self._step = self._step or self._traced(chunk)
-            *found, self._losses[i] = self._step.flat([*self._leaves, chunk])
-            for name, grad in zip(self._free, found, strict=False):
+            *found, self._losses[i] = self._step.flat([*self._leaves, *self._carried.values(), chunk])
+            for name in self._free:
                 # A fused optimiser reads numbers in the order in which they lie in memory.
-                self.parameters[name].grad = grad.contiguous()
+                self.parameters[name].grad = found.pop(0).contiguous()
             self._optimiser.step()
-            self._solved.move(self.parameters, found[len(self._free) :], self._schedule.rate(i))
+            solutions, carried = found[: len(self._solved.names)], found[len(self._solved.names) :]
+            self._solved.move(self.parameters, solutions, self._schedule.rate(i))
+            self._carried = dict(zip(self._carried, carried, strict=True))
             if (i + 1) % TAKEN == 0 or i + 1 == self._recipe.steps:
                 self._average.take(i < self._schedule.since + WINDOW)
         self.done += count
@@ -214,7 +194,7 @@ class Batch:
         self.adopt(*before)
         self.advance(step - self.done)
         chunk = self._batches.at(step)
-        loss = float(self._step(self.parameters, chunk)[-1][restart])
+        loss = float(self._step(self.parameters, self._carried, chunk)[-1][restart])
         rows = chunk if self._objective.program.batch_axis(chunk) is None else chunk[restart]
         site = blame(self._objective, {name: value[restart] for name, value in self.parameters.items()}, rows)
         raise ValueError(f"the loss became {loss} at step {step + 1} of {steps}{': ' * bool(site)}{site}. {ADVICE}")
@@ -235,6 +215,7 @@ class Batch:
             "average": self._averaged,
             "optimiser": memory,
             "best": self._held.best if self._held else {},
+            "carried": self._carried,
         }
         tensors = {f"{kind}.{name}": value.clone() for kind, values in named.items() for name, value in values.items()}
         tensors |= {"losses": self._losses[: self.done].clone(), "order": self._batches.order, **_generators(self._losses.device)}
@@ -247,7 +228,7 @@ class Batch:
         """Go on from what `export` gave, of a batch made alike."""
         self.done, self.stopped = record["done"], record["stopped"]
         device = self._losses.device
-        kinds: dict[str, Values] = {kind: {} for kind in ("parameters", "average", "optimiser", "best")}
+        kinds: dict[str, Values] = {kind: {} for kind in ("parameters", "average", "optimiser", "best", "carried")}
         for key, value in tensors.items():
             kind, _, name = key.partition(".")
             if name:
@@ -255,6 +236,7 @@ class Batch:
         torch._foreach_copy_(self._leaves, [kinds["parameters"][name] for name in self.parameters])
         torch._foreach_copy_(self._average.values, [kinds["average"][name] for name in self.parameters])
         self._average.count = record["averaged"]
+        self._carried = {name: kinds["carried"][name] for name in self._carried}
         adopt_optimiser(self._optimiser, kinds["optimiser"], record["optimiser"])
         self._losses[: self.done] = tensors["losses"].to(device)
         self._batches.order = tensors["order"].to(device)

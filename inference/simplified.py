@@ -32,16 +32,23 @@ def simplified(graph: fx.GraphModule) -> fx.GraphModule:
     known: dict[fx.Node, Any] = {node: getattr(graph, node.target) for node in graph.graph.nodes if node.op == "get_attr"}
     seen: dict[Any, fx.Node] = {}
     for node in list(graph.graph.nodes):
+        if node.op == "get_attr":
+            # Each use of a parameter that is held has a node of its own.
+            node.replace_all_uses_with(seen.setdefault(id(known[node]), node))
+            continue
         if node.op != "call_function" or _random(node):
             continue
-        if (value := _constant(node, known)) is not None:
-            known[node] = value
-            if isinstance(value, Tensor):
-                known[_replace(graph, node, value)] = value
-            continue
-        same = _unchanged(node, known) or seen.setdefault((node.target, repr(node.args), repr(node.kwargs)), node)
+        what = node.target, repr(node.args), repr(node.kwargs)
+        same = _unchanged(node, known) or seen.setdefault(what, node)
         if same is not node:
             node.replace_all_uses_with(same)
+        elif (value := _constant(node, known)) is not None:
+            known[node] = value
+            if isinstance(value, Tensor):
+                seen[what] = _replace(graph, node, value)
+                known[seen[what]] = value
+                if _in_place(node):
+                    graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
@@ -60,7 +67,8 @@ def direct(graph: fx.GraphModule) -> fx.GraphModule:
 def _constant(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
     """What a node comes to, whatever the arguments; None if that depends on them."""
     if all(n in known for n in node.all_input_nodes):
-        args, kwargs = fx.map_arg((node.args, node.kwargs), known.__getitem__)
+        # A copy of what is changed in place: the constant has other uses.
+        args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: known[n].clone() if _in_place(node) else known[n])
         return node.target(*args, **kwargs)
     if getattr(node.target, "overloadpacket", None) in FILLED and node.meta["val"].numel() <= LARGE:
         like = node.args[0].meta["val"]
@@ -113,6 +121,11 @@ def _is(value: Any, number: float, known: dict[fx.Node, Any]) -> bool:
     if isinstance(value, Tensor):
         return value.numel() <= LARGE and bool((value == number).all())
     return isinstance(value, (int, float)) and value == number
+
+
+def _in_place(node: fx.Node) -> bool:
+    # Left by `functionalize` on what depends on no argument. Later uses are of the node, not of what it changed.
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def _random(node: fx.Node) -> bool:

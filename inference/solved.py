@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.distributions import transform_to
 from torch.func import functional_call
 
-from .objectives import RenyiBound
+from .objective import Objective
 from .program import Values
 
 
@@ -20,7 +20,7 @@ class Solved:
         ValueError: a solution has another shape than its parameter, or lies outside its constraint.
     """
 
-    def __init__(self, objective: RenyiBound) -> None:
+    def __init__(self, objective: Objective) -> None:
         self._objective = objective
         program, pair = objective.program, objective.pair
         with torch.no_grad():

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from .checkpoint import Checkpoint, fingerprint
 from .compiling import Compile, check_compile
+from .contrastive import ContrastiveDivergence
 from .graph import batched
 from .guides import check_name, starts
 from .memory import at_once
-from .objectives import OBJECTIVES, RenyiBound, run_guide
+from .objective import Objective
+from .objectives import OBJECTIVES, run_guide
 from .optimiser import check_optimiser
 from .pair import Pair
 from .posterior import Posterior
@@ -31,7 +33,10 @@ from .suggest import unknown
 from .unconstrained import fixed
 from .validation import hold_out
 
-USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle"}
+USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle", "optimiser": "Adam"}
+KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "contrastive": ContrastiveDivergence}
+# Which objective an option is of.
+OPTIONS = {"alpha": "renyi", "sweeps": "contrastive", "temperatures": "contrastive"}
 
 
 def svi(
@@ -46,7 +51,9 @@ def svi(
     alpha: float | None = None,
     guide: str | None = None,
     restarts: int = 1,
-    optimiser: str = "Adam",
+    sweeps: int | None = None,
+    temperatures: int | None = None,
+    optimiser: str | None = None,
     schedule: Literal["settle", "constant", "cosine"] | None = None,
     clip: float | None = None,
     validation: Any = None,
@@ -69,10 +76,12 @@ def svi(
             file, a torch Dataset, a sparse matrix. Then the pair's start sees 10,000 of them at most, and `lp` is left out.
         steps: at most so many (5000). batch: rows a step (default all), drawn anew each epoch.
         lr: the first learning rate (0.05). particles: draws from the guide a step (8).
-        objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given) or "mean_field"; by default the pair's own.
+        objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given), "mean_field" or "contrastive", for undirected pairs
+            (`particles` chains that make `sweeps` a step, by parallel tempering at so many `temperatures`; 1 and 1 unless given); by
+            default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
-        optimiser: one of `inference.optimiser.NAMES`, torch's. clip: the largest norm of a gradient, if any.
+        optimiser: one of `inference.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
         schedule: "settle" (the default), or all `steps` at a "constant" rate or along a "cosine".
         validation: rows to hold out, a fraction or a table. The fit stops when they have gained nothing for `patience` times 50
             steps, and what was best for them is kept.
@@ -89,19 +98,21 @@ def svi(
         ValueError: bad rows, an argument out of range, a guide that does not match its model, or a loss that is not finite.
         TypeError: an automatic guide, or "map", for a pair whose rows have continuous latents of their own.
     """
-    given = {"lr": lr, "particles": particles, "steps": steps, "draws": draws, "schedule": schedule}
+    given = {"lr": lr, "particles": particles, "steps": steps, "draws": draws, "schedule": schedule, "optimiser": optimiser}
     given = USUAL | dict(getattr(pair, "recipe", {})) | {name: value for name, value in given.items() if value is not None}
-    lr, particles, steps, draws, schedule = given.values()
+    lr, particles, steps, draws, schedule, optimiser = given.values()
     recipe = Recipe(steps, batch, lr, optimiser, schedule, clip, patience, compile)
     check_recipe(recipe, particles=particles, restarts=restarts, draws=draws)
     at_least(0, seed=seed)
     check_name(guide)
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
-    make = maker(objective, alpha, 1 if guide == "map" else particles)
+    make = maker(objective, 1 if guide == "map" else particles, alpha=alpha, sweeps=sweeps, temperatures=temperatures)
+    _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
     pair, table, rows = open_door(pair, x if stream is None else glance(stream), device)
-    settings = asdict(recipe) | {"particles": particles, "objective": objective, "alpha": alpha, "restarts": restarts, "draws": draws}
+    settings = asdict(recipe) | {"particles": particles, "objective": objective, "restarts": restarts, "draws": draws}
+    settings |= {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures}
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps, progress) as tell:
         table, held = hold_out(pair, table, validation, stream is not None)
@@ -120,6 +131,7 @@ def svi(
         how |= {"steps": len(fits.loss), "stopped": fits.stopped, "restarts": fits.final.tolist(), "fixed": fixed(program, rows)}
     how |= {"device": str(rows.device), "seconds": time.perf_counter() - begin}
     posterior = Posterior.of(pair, {**values, **derived}, {**fits.curves(best), **stats}, how, table, len(source))
+    posterior = posterior.normalised(seed=seed) if pair.undirected else posterior
     return posterior if stream is None else replace(posterior, table=None)
 
 
@@ -139,17 +151,33 @@ def _check_batch(batch: int | None, rows: int) -> None:
         raise ValueError(f"batch={batch} is more than the {rows} rows; leave it out to use all rows in every step")
 
 
-def maker(objective: str, alpha: float | None, particles: int) -> Callable[[Program, Callable], RenyiBound]:
-    """What makes the objective of a program and its guide. Raises ValueError for one that there is not, or a bad `alpha`."""
-    if objective not in OBJECTIVES:
-        raise ValueError(unknown("objective", objective, OBJECTIVES))
-    if alpha is None:
-        return partial(OBJECTIVES[objective], particles=particles)
-    if objective != "renyi":
-        raise ValueError(f"alpha={alpha!r} is the order of objective='renyi'; {objective!r} has none")
+def maker(objective: str, particles: int, **options: Any) -> Callable[[Program, Callable], Objective]:
+    """What makes the objective of a program and its guide. options: `OPTIONS`, None where they were not given.
+
+    Raises ValueError for an objective that there is not, an option that is not its own, or one out of range.
+    """
+    if objective not in KNOWN:
+        raise ValueError(unknown("objective", objective, KNOWN))
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if OPTIONS[name] != objective:
+            raise ValueError(f"{name}={value!r} is an option of objective={OPTIONS[name]!r}; {objective!r} has none of that name")
+    alpha = given.get("alpha", 1.0)
     if not isinstance(alpha, Real) or not math.isfinite(alpha):
         raise ValueError(f"alpha={alpha!r} must be a number: 1 is the ELBO, 0 the importance weighted bound")
-    return partial(RenyiBound, particles=particles, alpha=alpha)
+    at_least(1, sweeps=given.get("sweeps"), temperatures=given.get("temperatures"))
+    return partial(KNOWN[objective], particles=particles, **given)
+
+
+def _refuse_unranked(objective: str, restarts: int, validation: Any) -> None:
+    if KNOWN[objective].ranks:
+        return
+    for name, given in {"restarts": restarts > 1, "validation": validation is not None}.items():
+        if given:
+            raise ValueError(
+                f"{name}: the loss of objective={objective!r} does not tell which of two fits is the better; leave it out, fit with "
+                "several seeds, and compare posterior.score of rows that were held out"
+            )
 
 
 def _fit(
@@ -157,10 +185,10 @@ def _fit(
     source: Tensor | Rows,
     guide: str | None,
     restarts: int,
-    make: Callable[[Program, Callable], RenyiBound],
+    make: Callable[[Program, Callable], Objective],
     recipe: Recipe,
     **watching: Any,
-) -> tuple[Fits, int, RenyiBound]:
+) -> tuple[Fits, int, Objective]:
     """All fits, the number of the best, and the objective at its parameters. watching: what else `fit_batch` takes.
 
     Raises MemoryError where the GPU has too little.
@@ -181,7 +209,7 @@ def _identity(pair: Pair, rows: Tensor, size: int, held: Tensor | None, how: dic
     return {**how, **named, "rows": fingerprint(rows), "size": size, "held": None if held is None else fingerprint(held)}
 
 
-def _draw(objective: RenyiBound, x: Tensor, count: int, whole: bool) -> tuple[Values, Values, Values]:
+def _draw(objective: Objective, x: Tensor, count: int, whole: bool) -> tuple[Values, Values, Values]:
     """`count` draws from the guide: (1, count, ...) of the sites, of the derived ones, and their statistics.
 
     whole: whether `x` is all rows, and all that they have of their own is summed out. The log density of a sample of them is no

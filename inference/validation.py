@@ -10,7 +10,7 @@ from torch.func import vmap
 from .compiling import Compile
 from .graph import traced
 from .missing import any_missing
-from .objectives import RenyiBound
+from .objective import Objective
 from .pair import Pair
 from .program import Values
 from .run import seeded
@@ -23,7 +23,7 @@ class Validation:
     curve: (look, restart) what was seen. best: the parameters (restart, ...) where each restart's was least.
     """
 
-    def __init__(self, objective: RenyiBound, x: Tensor, parameters: Values, patience: int, compile: Compile, looks: int) -> None:
+    def __init__(self, objective: Objective, x: Tensor, parameters: Values, patience: int, compile: Compile, looks: int) -> None:
         loss = vmap(objective.loss, (0, None), randomness="different")
         with seeded(0, x.device):
             self._loss = traced(loss, parameters, x, missing=any_missing(x), compile=compile, calls=looks)

@@ -17,7 +17,7 @@ from inference import contract, predictive
 from inference.functorch import traceable
 from inference.graph import batched, traced
 from inference.missing import known_missing
-from inference.objectives import NegativeELBO, run_guide
+from inference.objectives import run_guide
 from inference.program import Program
 from tests.oracles import Case
 
@@ -97,7 +97,7 @@ def test_the_rows_are_observed_as_x(subject):
 def test_log_joint_is_the_oracles(subject):
     examined = subject.examined
     for position in 0.5 * torch.randn(5, examined.flat.size):
-        values = examined.flat.constrain(position)
+        values = examined.flat.constrain(position) | examined.drawn
         truth = subject.oracle.log_joint(examined.pair, {n: v.numpy() for n, v in values.items()}, subject.case.x)
         assert examined.program.log_joint(values, examined.x).item() == pytest.approx(truth, rel=1e-10)
 
@@ -108,9 +108,12 @@ def test_compiled_programs_are_the_traced_and_the_interpreted_ones(name, caplog,
     monkeypatch.setenv("TORCHINDUCTOR_DEBUG_COMPILE", "1")
     subject = next(s for s in _subjects() if s.name == name and s.x.isnan().any()).examined
     program, positions = subject.program, subject.positions
-    objective = NegativeELBO(program, subject.pair.guide)
+    objective = subject.objective
     values = {n: p.detach().clone() for n, p in objective.named_parameters()}
-    runs = ((vmap(grad_and_value(subject.density)), (positions,)), (grad_and_value(objective.loss), (values, subject.x)))
+    runs = (
+        (vmap(grad_and_value(subject.density)), (positions,)),
+        (grad_and_value(objective.step, has_aux=True), (values, subject.x, objective.begin(subject.x))),
+    )
     for function, given in runs:
         found = []
         for run in (function, *(traced(function, *given, missing=program.missing, compile=c) for c in (False, True))):
@@ -129,7 +132,7 @@ def test_elbo_is_below_the_evidence(subject):
     error = elbo.std().item() / elbo.numel() ** 0.5
     assert elbo.isfinite().all()
     if evidence is not None:
-        assert evidence - 6 < elbo.mean().item() < evidence + 4 * error
+        assert evidence - 6 < elbo.mean().item() < evidence + 4 * error + 1e-9
 
 
 def test_a_posterior_is_criticised(subject):

@@ -67,3 +67,10 @@ def test_a_function_with_a_gradient_of_its_own_is_traced(caplog):
         assert torch.equal(grads, torch.full((4,), 3.0))
         torch.testing.assert_close(value.sum(), 2 * x.sum())
     assert not caplog.records
+
+
+def test_a_constant_that_is_changed_in_place_is_the_same_at_every_call():
+    constant, x = torch.linspace(-1, 1, 3), torch.zeros(3)
+    graph = traced(lambda x: x + constant.neg().exp_() * constant.neg().exp_().log_(), x, missing=False)
+    for _ in range(2):
+        torch.testing.assert_close(graph(x), -constant * (-constant).exp())

@@ -35,7 +35,7 @@ def _images(posterior: "Posterior", side: int) -> Figure:
     for axes, (name, rows) in zip(grid, lines.items(), strict=True):
         for panel, row in zip(axes, np.asarray(rows, dtype=float), strict=True):
             panel.imshow(row.reshape(side, side), cmap="gray_r", vmin=np.nanmin(x), vmax=np.nanmax(x))
-            _bare(panel)
+            bare(panel)
         axes[0].set_ylabel(name, fontsize=8)
     return figure
 
@@ -52,7 +52,7 @@ def _scatter(posterior: "Posterior") -> Figure:
     return figure
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

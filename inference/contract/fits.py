@@ -86,6 +86,10 @@ def holes_are_integrated_out(subject: Subject) -> Iterator[Fault]:
         unsure = bool((sd[~seen] > 0).all()) or likelihood is None
         if not torch.equal(mean[seen], x[seen]) or bool(sd[seen].any()) or not unsure:
             yield Fault(f"posterior.impute after {method} should leave what was seen as it is, and be unsure of the rest")
+        if subject.suits("generate"):
+            drawn = posterior.generate(given=x)
+            if not torch.equal(drawn[seen], x[seen]) or not bool(drawn.isfinite().all()):
+                yield Fault(f"posterior.generate(given=...) after {method} should leave what was seen as it is, and fill the rest")
 
 
 def saved_and_loaded_is_the_same(subject: Subject) -> Iterator[Fault]:

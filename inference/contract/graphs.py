@@ -76,6 +76,8 @@ def traced_is_interpreted(subject: Subject) -> Iterator[Fault]:
 
 def _slopes(subject: Subject, positions: Tensor) -> Tensor:
     """(position, size) central differences of the density."""
+    if not subject.flat.size:
+        return torch.zeros_like(positions)
     step = STEP * torch.eye(subject.flat.size, dtype=positions.dtype, device=positions.device)
     density = batched(subject.density, subject.program.missing, CHUNK)
     ahead, behind = (density((positions[:, None] + s).flatten(0, 1)).reshape(len(positions), -1) for s in (step, -step))

@@ -50,7 +50,8 @@ def every_parameter_of_the_guide_moves(subject: Subject) -> Iterator[Fault]:
         return
     torch.manual_seed(0)
     with subject.unchecked():
-        grads, loss = grad_and_value(subject.objective.loss)(values, subject.x)
+        begin = subject.objective.begin(subject.x)
+        grads, (loss, _) = grad_and_value(subject.objective.step, has_aux=True)(values, subject.x, begin)
     if not bool(loss.isfinite()):
         yield Fault(f"the loss is {float(loss)} at the guide's first parameters; choose a start from which it is finite")
         return

@@ -12,9 +12,10 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from ..amortised import given_rows
 from ..functorch import traceable
 from ..missing import known_missing
-from ..objectives import RenyiBound
+from ..objective import Objective
 from ..pair import Pair
 from ..posterior import Posterior
 from ..program import Program, Values
@@ -46,18 +47,29 @@ class Subject:
     @cached_property
     def flat(self) -> Flat:
         """The unconstrained space of all continuous latents."""
-        return Flat({name: site for name, site in self.program.sites.items() if not site.discrete})
+        return Flat({name: site for name, site in self.program.sites.items() if not site.support.is_discrete})
 
     @cached_property
     def positions(self) -> Tensor:
         """(3, size) places in that space."""
+        # Drawn now, as the density is first asked for inside a transform of torch's, out of which no tensor may be kept.
+        _ = self.drawn
         with seeded(0, self.x.device):
             return 0.5 * torch.randn(3, self.flat.size, dtype=self.x.dtype, device=self.x.device)
 
     @cached_property
+    def drawn(self) -> Values:
+        """A draw of the latents of rows that are neither continuous nor summed out."""
+        if not self.point:
+            return {}
+        with torch.no_grad(), self.unchecked(), seeded(0, self.x.device):
+            latents, _ = given_rows(self.program, {}, self.x)
+        return {name: value for name, value in latents.items() if self.program.sites[name].support.is_discrete}
+
+    @cached_property
     def values(self) -> Values:
         """The values of the latents at the first of them."""
-        return self.flat.constrain(self.positions[0])
+        return self.flat.constrain(self.positions[0]) | self.drawn
 
     def of_rows(self, rows: Tensor, values: Values | None = None) -> Values:
         """The values of the latents when only some rows are at hand."""
@@ -67,7 +79,7 @@ class Subject:
     def density(self, position: Tensor) -> Tensor:
         """The log joint density of the rows and a place in the unconstrained space."""
         values, log_jacobian = self.flat.constrain_with_jacobian(position)
-        return self.program.log_joint(values, self.x) + log_jacobian
+        return self.program.log_joint(values | self.drawn, self.x) + log_jacobian
 
     @cached_property
     def shaken(self) -> "Subject":
@@ -85,11 +97,11 @@ class Subject:
             yield
 
     @cached_property
-    def objective(self) -> RenyiBound:
+    def objective(self) -> Objective:
         """What a fit of the pair would minimise."""
         from ..svi import maker
 
-        return maker(getattr(self.pair, "objective", "elbo"), None, 2)(self.program, self.pair.guide)
+        return maker(getattr(self.pair, "objective", "elbo"), 2)(self.program, self.pair.guide)
 
     def lines(self, method: str) -> dict[str, Place]:
         """Where each site of the model or guide is sampled, as far as it runs."""

@@ -13,6 +13,7 @@ from .chains import chains
 from .findings import Finding
 from .guide import point, variational
 from .loo import left_out
+from .normaliser import normaliser
 from .predictive_checks import reproduced
 from .table import summarise
 from .verdict import Judged
@@ -66,7 +67,7 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
     """
     posterior.refuse_foreign()
     table = summarise(posterior)
-    findings = [*_drawn(posterior, table), *left_out(posterior, table), *reproduced(posterior, table)]
+    findings = [*_drawn(posterior, table), *normaliser(posterior, table), *left_out(posterior, table), *reproduced(posterior, table)]
     if against is not None:
         findings += agree(posterior, against, believed(against))
     return Report(posterior, table, findings)

@@ -182,7 +182,7 @@ def _method(
     draws = draws if draws is not None else 100 if method == "svi" else 400
     at_least(FEWEST, draws=draws)
     check_recipe(recipe, particles=particles, warmup=warmup)
-    make = maker(objective or getattr(pair, "objective", "elbo"), None, particles)
+    make = maker(objective or getattr(pair, "objective", "elbo"), particles)
     return Method(method, draws, recipe.compile, guide, make, recipe, warmup)
 
 

@@ -1,0 +1,59 @@
+"""What is found on the normaliser of an undirected pair, and on whether its rows are where its mass is."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .findings import Finding
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+ROWS = 500
+# Nats that log Z may be unsure by; and how far, in spreads of the drawn rows' densities, those fitted may lie off. The least spread.
+WIDE, FAR, OFF, LEAST = 1.0, 3.0, 1.0, 1e-3
+
+
+def normaliser(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
+    """How well log Z is known, and whether the rows fitted are as likely as those that the model draws; nothing for other pairs."""
+    if not posterior.pair.undirected:
+        return
+    known = posterior.how.get("normaliser")
+    if known is None:
+        yield Finding("normaliser", "warning", "not known, so that densities are off by a constant.", "Call posterior.normalised().")
+    else:
+        yield _known(known)
+    if posterior.table is not None and len(posterior.table) > 1:
+        yield _gap(posterior)
+
+
+def _known(known: dict) -> Finding:
+    text = f"log Z = {known['log_z']:.2f}"
+    if "effective" not in known:
+        return Finding("normaliser", "good", f"{text}, by {known['by']}.")
+    text += f" ({known['low']:.2f} to {known['high']:.2f}) by {known['by']} there and back, "
+    text += f"{known['effective']:.0f} of {known['chains']} chains' worth."
+    if known["high"] - known["low"] > WIDE:
+        return Finding("normaliser", "warning", text, f"Densities are no surer: call posterior.normalised(places={10 * known['places']}).")
+    return Finding("normaliser", "good", text)
+
+
+def _gap(posterior: "Posterior") -> Finding:
+    """Mean log densities beside each other, in which the normaliser cancels; drawn rows are given the holes of those fitted."""
+    rows = posterior.table
+    some = rows.some(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).round().astype(int))
+    drawn = torch.as_tensor(np.asarray(posterior.generate(len(some)))).to(some.x).masked_fill(some.x.isnan(), math.nan)
+    seen, new = (posterior.score(x).double() for x in (some, replace(some, x=drawn)))
+    gap, spread = float(new.mean() - seen.mean()), float(new.std().clamp(min=LEAST))
+    text = f"rows fitted have {seen.mean():.2f} nats each, and rows that the model draws {new.mean():.2f} +- {spread:.2g}"
+    if abs(gap) > FAR * spread:
+        advice = "Contrastive divergence has diverged, its chains left behind: lower lr, more sweeps, more weight decay."
+        return Finding("mass", "failure", f"{text}: its mass is where the rows are not.", advice)
+    if abs(gap) > OFF * spread:
+        return Finding("mass", "warning", f"{text}, which is not much alike.", "Try a lower lr, more sweeps or more steps.")
+    return Finding("mass", "good", f"{text}.")
