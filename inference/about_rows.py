@@ -98,7 +98,7 @@ class AboutRows:
         """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
 
         A DataFrame if `x` came with names; (rows, T, categories) for the states of series; `.mean` and `.sd` for a continuous
-        latent; a dict of these where a row has several latents.
+        latent, (rows, T, K) each for K states of series; a dict of these where a row has several latents.
         """
         return latent.encode(self, x)
 
@@ -118,19 +118,24 @@ class AboutRows:
         """
         return latent.impute(self, x, seed)
 
-    def filter(self: "Posterior", x: Any) -> Tensor:
+    def filter(self: "Posterior", x: Any) -> "Tensor | latent.Encoded":
         """(rows, T, states) p(state | the series up to this step), averaged over draws; `encode` knows the whole series.
 
-        This and the next raise TypeError for a pair whose rows are no series with hidden states.
+        `.mean` and `.sd` (rows, T, K) of continuous states. This and the next raise TypeError for a pair whose rows are no series
+        with hidden states.
         """
         return sequences.filter(self, x)
 
     def decode(self: "Posterior", x: Any) -> "sequences.Decoded":
-        """The likeliest path of states of each series (rows, T), and on how many of the draws each step's state is that."""
+        """The likeliest path of states of each series (rows, T), and on how many of the draws each step's state is that.
+
+        Raises TypeError where states are continuous.
+        """
         return sequences.decode(self, x)
 
     def paths(self: "Posterior", x: Any, *, seed: int = 0) -> Tensor:
-        """(chain, draw, row, T) a path of states given the series, drawn for every draw of the parameters."""
+        """(chain, draw, row, T) a path of states given the series, drawn for every draw of the parameters; of K continuous ones
+        (chain, draw, row, T, K)."""
         return sequences.paths(self, x, seed)
 
     def score_steps(self: "Posterior", x: Any) -> Any:

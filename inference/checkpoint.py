@@ -44,7 +44,7 @@ class Checkpoint:
         FileExistsError: the folder is something else. OSError: it cannot be written. TypeError: `run` is not plain JSON.
     """
 
-    def __init__(self, folder: str | Path, run: Mapping[str, Any], every: float = 30.0) -> None:
+    def __init__(self, folder: str | Path, run: Mapping[str, Any], every: float = 10.0) -> None:
         if not isinstance(every, Real) or not every >= 0:
             raise ValueError(f"every={every!r} must be a number of seconds, 0 or more")
         self.folder, self.every, self._writer = Path(folder), every, uuid.uuid4().hex

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.func import vmap
 
@@ -60,9 +61,18 @@ def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tupl
     if program.knows("latents"):
         law, rows = program.observation(values, x)
         for name, latent in law.latents(rows).items():
-            given = (latent.probs,) if latent.has_enumerate_support else (latent.mean, latent.variance + latent.mean.square())
-            found[name] = given
+            found[name] = averages(latent)
     return found
+
+
+def averages(law: TorchDistribution) -> tuple[Tensor, ...]:
+    """What is averaged over draws of the law of a latent: its probabilities, or its mean and mean square."""
+    return (law.probs,) if law.has_enumerate_support else (law.mean, law.variance + law.mean.square())
+
+
+def told(mean: Tensor, square: Tensor | None = None, *, dtype: torch.dtype) -> Tensor | Encoded:
+    """These averages as they are told: probabilities, or mean and sd."""
+    return mean.to(dtype) if square is None else Encoded(mean.to(dtype), (square - mean.square()).clamp(min=0).sqrt().to(dtype))
 
 
 def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
@@ -71,10 +81,11 @@ def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, squa
     labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
 
     def dress(values: Tensor) -> Any:
-        values = values.to(table.x.dtype).reshape(len(table), *(values.shape[1:] or (1,)))
+        values = values.reshape(len(table), *(values.shape[1:] or (1,)))
         return values if values.dim() > 2 else table.dress(values, [str(label) for label in labels])
 
-    return dress(mean) if square is None else Encoded(dress(mean), dress((square - mean.square()).clamp(min=0).sqrt()))
+    found = told(mean, square, dtype=table.x.dtype)
+    return Encoded(*map(dress, found)) if isinstance(found, Encoded) else dress(found)
 
 
 def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:

@@ -66,6 +66,8 @@ class Pair(PyroModule):
     """
 
     hyperparameters: dict[str, Any]
+    # The names of the columns that what was read off them is of, if they had names.
+    columns: list[str] | None = None
     symmetries: tuple[Symmetry, ...] = ()
     dims: Mapping[str, tuple[str, ...]] = {}
     restated: tuple[str, ...] = ()

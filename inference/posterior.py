@@ -102,9 +102,10 @@ class Posterior(AboutRows):
         return draws
 
     def refuse_foreign(self) -> None:
-        """Refuse draws that are not of the sites of the pair, or of other shapes, with a ValueError that names the site."""
+        """Refuse draws that are not of the sites of the pair, of other shapes or outside their supports, with a ValueError that names
+        the site."""
         if self.table is not None:
-            predictive.program_of(self, predictive.some_rows(self)[:1])
+            predictive.refuse_impossible(self, predictive.program_of(self, predictive.some_rows(self)[:1]))
 
     def resampled(self, draws: int | None = None, *, seed: int = 0) -> "Posterior":
         """`draws` (by default as many) of a guide's draws, taken by their Pareto smoothed importance: nearer to the posterior.

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from scipy.special import logsumexp
 from torch import Tensor
+from torch.distributions import biject_to
 from torch.utils._pytree import tree_map
 
 from .amortised import SAMPLES, log_evidence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .posterior import Posterior
 
 LOGS = 10_000_000
+# Draws looked at for being possible at all, and how far from what is, as a fraction.
+LOOKED_AT, TOLD = 1000, 1e-3
 
 
 def over_draws(posterior: "Posterior", program: Program, function: Callable[[Values, Tensor], Any], draws: Values, each: int = 1) -> Any:
@@ -92,6 +95,22 @@ def refuse_foreign(posterior: "Posterior", program: Program) -> None:
         if found.shape[2:] != site.shape:
             shapes = f"{list(found.shape[2:])}, and in the pair {list(site.shape)}"
             raise ValueError(f"{posterior.name}: a draw of {name!r} has shape {shapes}; were they drawn by another pair?")
+
+
+def refuse_impossible(posterior: "Posterior", program: Program) -> None:
+    """Refuse draws outside their sites' supports, of which up to a thousand are looked at. Raises ValueError that names the site."""
+    for name, site in program.parameters.items():
+        draws = posterior.draws[name].flatten(0, 1)
+        draws = draws[:: -(-len(draws) // LOOKED_AT)].double()
+        draws = draws[draws.reshape(len(draws), -1).isfinite().all(1)]  # those that are not are told elsewhere
+        if not len(draws):
+            continue
+        bijection = biject_to(site.support)
+        back = bijection(bijection.inv(draws))
+        off = ~torch.isclose(back, draws, rtol=TOLD, atol=TOLD * float(draws.abs().max())).reshape(len(draws), -1).all(1)
+        if off.any():
+            example = draws[off][0].tolist()
+            raise ValueError(f"{posterior.name}: {example} is no draw of {name!r}, whose support is {site.support}")
 
 
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:

@@ -88,11 +88,16 @@ def fit_batch(
 
     Raises:
         ValueError: the starts have other names than the parameters, each restart's own rows are to be drawn in minibatches, or the
-            loss of every restart is not finite; the message names the site.
+            loss of every restart is not finite; the message names the site. There is nothing to learn.
     """
     wanted = [name for name, _ in objective.named_parameters()]
     if sorted(starts) != sorted(wanted):
         raise ValueError(f"the starts are of {', '.join(starts)}; the guide's parameters are {', '.join(wanted)}")
+    if not wanted:
+        name = type(objective.pair).__name__
+        raise ValueError(
+            f"{name}: neither its guide nor its model has a parameter to learn; name a guide, such as guide='AutoNormal', or use mcmc"
+        )
     if recipe.batch and isinstance(x, Tensor) and objective.program.batch_axis(x) is not None:
         raise ValueError(f"batch={recipe.batch}: rows that each restart has of its own are not drawn in minibatches; leave it out")
     return Batch(objective, starts, x, recipe, held).run(tell, checkpoint)

@@ -2,10 +2,11 @@
 
 The observed distribution of such a pair has these methods, each for a batch of series:
 
-- `filter(value)`: the probabilities of the states at each step given the series up to it, (*batch, T, K);
-- `decode(value)`: the likeliest path of states, (*batch, T); `paths(value)`: one drawn given the series;
+- `filter(value)`: the law of the states at each step given the series up to it: `Categorical`, probs (*batch, T, K), for one of K
+  states; of K continuous ones with mean and variance (*batch, T, K);
+- `paths(value)`: states drawn given the series, (*batch, T) or (*batch, T, K); `decode(value)`: the likeliest of one of K, (*batch, T);
 - `increments(value)`: the log density of each step given those before it, (*batch, T);
-- `forecast(value, steps)`: a draw of the next states (*batch, steps) and values (*batch, steps, ...).
+- `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...).
 """
 
 import math
@@ -16,8 +17,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from .diagnostics.quantities import quantile
+from .latent import Encoded, averages, told
 from .memory import CELLS, at_once
 from .predictive import averaged, in_chunks, over_draws, program_for, some_rows
 from .program import Program, Values
@@ -40,24 +43,28 @@ class Decoded(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """The steps after a series' last: mean, sd, 5% and 95% quantiles (rows, steps, ...); the states' probabilities (rows, steps, K)."""
+    """The steps after a series' last: mean, sd, 5% and 95% quantiles (rows, steps, ...); the states (rows, steps, K), as `encode`
+    tells them."""
 
     mean: Tensor
     sd: Tensor
     low: Tensor
     high: Tensor
-    states: Tensor
+    states: Tensor | Encoded
 
 
-def filter(posterior: "Posterior", x: Any) -> Tensor:
+def filter(posterior: "Posterior", x: Any) -> Tensor | Encoded:
     """See `Posterior.filter`."""
     program, table = _series(posterior, x, "filter")
-    return averaged(posterior, program, _ask(program, "filter"), posterior.aligned).to(table.x.dtype)
+    law = _ask(program, "filter")
+    return told(*averaged(posterior, program, lambda v, x: averages(law(v, x)), posterior.aligned), dtype=table.x.dtype)
 
 
 def decode(posterior: "Posterior", x: Any) -> Decoded:
     """See `Posterior.decode`."""
-    program, table = _series(posterior, x, "decode")
+    program, table = _series(posterior, x, "filter")
+    if not program.knows("decode"):
+        raise TypeError(f"{posterior.name}: its states are continuous, and no path of them is decoded; encode gives their means")
     path, states = _ask(program, "decode"), _states(program, posterior)
     share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
     return Decoded(table.dress(likeliest, table.columns), table.dress(share.to(table.x.dtype), table.columns))
@@ -100,7 +107,7 @@ def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int
         chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
         drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
         parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(at_once(cells))]
-    return Forecast(*(torch.cat(part).to(table.x) for part in zip(*parts, strict=True)))
+    return tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
 
 
 def _next(posterior: "Posterior", program: Program, steps: int, drawn: Values) -> Forecast:
@@ -109,9 +116,16 @@ def _next(posterior: "Posterior", program: Program, steps: int, drawn: Values) -
     states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn, each)
     values = values.reshape(len(values), len(program.x), steps, *program.x.shape[2:])
     low, high = (quantile(values, share) for share in (0.05, 0.95))
-    each_state = [(states == k).double().mean(0) for k in range(_states(program, posterior))]
     sd, mean = torch.std_mean(values.double(), 0, correction=0)
-    return Forecast(mean, sd, low, high, torch.stack(each_state, -1))
+    return Forecast(mean, sd, low, high, _among(states, _states(program, posterior)))
+
+
+def _among(states: Tensor, count: int) -> Tensor | Encoded:
+    """What a sample of states (sample, rows, steps) or (sample, rows, steps, K) tells of each."""
+    if states.is_floating_point():
+        sd, mean = torch.std_mean(states.double(), 0, correction=0)
+        return Encoded(mean, sd)
+    return torch.stack([(states == k).double().mean(0) for k in range(count)], -1)
 
 
 def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:
@@ -134,7 +148,7 @@ def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor]
 def _states(program: Program, posterior: "Posterior") -> int:
     """K, how many states there are."""
     first = {name: posterior.draws[name][0, 0] for name in program.parameters}
-    return _ask(program, "filter")(first, program.x[:1, :1]).shape[-1]
+    return averages(_ask(program, "filter")(first, program.x[:1, :1]))[0].shape[-1]
 
 
 def _one_hot(states: Tensor, count: int) -> Tensor:

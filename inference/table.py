@@ -1,5 +1,6 @@
 """What a user hands in, converted and checked once, at the door."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from .files import read_file
 from .sparse import SparseSource, is_sparse
+
+# How much of a column's spread rounding may take.
+LOST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,4 +134,31 @@ def checked_table(array: np.ndarray, columns: list[str], index: pd.Index, frame:
         row, *rest = where = tuple(infinite[0].tolist())
         place = f"column {columns[rest[0]]!r}, row {label(index, row)}"
         raise ValueError(f"{place}: {array[where]} is infinite as {x.dtype}; remove it, or set it to NaN if it is missing")
+    _refuse_lost(array, x, columns)
     return Table(x, columns, index, frame)
+
+
+def _refuse_lost(array: np.ndarray, x: Tensor, columns: list[str]) -> None:
+    """Refuse a column that varies so little beside its size that x's precision does not keep how. Raises ValueError that names it."""
+    if array.dtype != np.float64 or x.dtype == torch.double or len(array) == 1:
+        return
+    axes = tuple(i for i in range(array.ndim) if i != 1)
+    exact = np.where(np.isnan(array), np.float64(0.0), array)
+    lost = np.abs(exact - x.nan_to_num().double().numpy()).max(axes)
+    with warnings.catch_warnings(action="ignore"):  # a column of holes is told elsewhere
+        spread, middle = np.nanstd(array, axis=axes), np.nanmean(array, axis=axes)
+    for i in np.flatnonzero(lost > LOST * spread)[:1]:
+        if spread[i] > 0:
+            raise ValueError(
+                f"column {columns[i]!r} varies by {spread[i]:.3g} about {middle[i]:.10g}, of which {x.dtype} keeps too little: take off "
+                "its mean, or call torch.set_default_dtype(torch.float64) before making the pair"
+            )
+
+
+def same_columns(table: Table, columns: list[str] | None) -> None:
+    """Refuse a DataFrame whose columns are others than a pair was made for, or in another order. Raises ValueError."""
+    if columns is not None and table.frame and table.columns != columns:
+        raise ValueError(
+            f"the pair was made for the columns {', '.join(columns)}, in this order, and these are {', '.join(table.columns)}: its prior "
+            "would be that of others; put them in order, or make the pair from these"
+        )

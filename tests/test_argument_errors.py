@@ -91,6 +91,7 @@ def test_bad_arguments_of_svi(given, parts):
         ({"draws": 0}, ["draws=0", "at least 1"]),
         ({"warmup": 0}, ["warmup=0", "at least 1"]),
         ({"draws": 1e3}, ["draws=1000.0", "whole number"]),
+        ({"target_acceptance": 1.0}, ["target_acceptance=1.0", "between 0 and 1"]),
         ({"kernel": "nutz"}, ["kernel 'nutz'", "did you mean 'nuts'?"]),
         ({"kernel": "zebra"}, ["kernel 'zebra'", "nuts"]),
         ({"kernel": None}, ["kernel", "None", "nuts"]),
@@ -144,6 +145,13 @@ def test_columns_are_matched_by_name():
 def test_columns_of_other_names_are_refused():
     posterior, other = drawn(), FRAME.rename(columns={"a": "height"})
     refused(ValueError, lambda: posterior.encode(other), "height", "a, b")
+
+
+def test_columns_that_a_pair_was_not_made_for_are_refused():
+    made, swapped = zoo.create("gmm", FRAME, components=1), FRAME[["b", "a"]]
+    for fit in (inference.svi, inference.mcmc):
+        refused(ValueError, lambda fit=fit: fit(made, swapped), "made for the columns a, b", "these are b, a")
+        refused(ValueError, lambda fit=fit: fit(made, FRAME.rename(columns={"a": "height"})), "these are height, b")
 
 
 def drawn() -> inference.Posterior:

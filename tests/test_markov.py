@@ -11,7 +11,7 @@ from torch.func import grad_and_value, vmap
 
 from inference.graph import traced
 from tests.oracles import hmm as oracle
-from zoo import markov, markov_cpu, markov_scan
+from zoo import markov, markov_cpu, markov_scan, over_series
 
 SERIES, STEPS, STATES = 3, 5, 3
 
@@ -165,7 +165,7 @@ def test_padding_adds_nothing():
 def test_threads_change_nothing(monkeypatch):
     start, transition, emission = torch.randn(1, 3), torch.randn(1, 1, 3, 3).log_softmax(-1), torch.randn(50, 20, 3)
     found = []
-    monkeypatch.setattr(markov_cpu, "SHARE", 1)
+    monkeypatch.setattr(over_series, "SHARE", 1)
     for threads in (1, 3):
         torch.set_num_threads(threads)
         given = markov._together(start, transition, emission)

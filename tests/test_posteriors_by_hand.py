@@ -178,3 +178,17 @@ def test_draws_of_several_chains_are_reweighed_together():
     again = dataclasses.replace(posterior, stats=stats, how={**posterior.how, "method": "svi"}).resampled(200)
     assert again.shape == (1, 200)
     assert np.isin(again.draws["loc"], posterior.draws["loc"]).all()
+
+
+@pytest.mark.parametrize("change", [lambda weights: 3 * weights, lambda weights: -weights])
+def test_draws_outside_their_support_are_refused_by_name(change):
+    made = by_hand({**fit().draws, "weights": change(fit().draws["weights"])})
+    with pytest.raises(ValueError, match="no draw of 'weights', whose support is Simplex"):
+        diagnose(made)
+
+
+def test_only_a_posterior_is_diagnosed():
+    with pytest.raises(TypeError, match="not str"):
+        diagnose("a")
+    with pytest.raises(TypeError, match="not str"):
+        diagnose(fit(), against="a")

@@ -30,7 +30,7 @@ def finding(posterior: Posterior) -> Finding:
 def test_data_of_the_model_pass(make, least):
     posterior = one_normal(make)
     checks = posterior.check()
-    assert len(checks.table) == 14
+    assert len(checks.table) == 15
     assert checks.unlikely.empty
     assert (checks.table["p_all"] > 0.01).all()
     assert finding(posterior).severity == "good"
@@ -50,6 +50,13 @@ def test_a_misfit_is_caught(make, names):
     settled = dataclasses.replace(posterior, how={**posterior.how, "stopped": "converged after 1 step"})
     assert "predictive checks" in diagnose(settled).verdict
     assert len(found.evidence) < 140
+
+
+def test_columns_that_hang_together_are_missed_where_the_model_has_them_apart():
+    x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[1.0, 0.95], [0.0, 0.31]])
+    pair = zoo.create("gmm", x, components=1, covariance="diag")
+    checks = inference.svi(pair, x, steps=300, particles=1, draws=200, compile=False).check(draws=200)
+    assert list(checks.unlikely.index) == ["correlation[0~1]"]
 
 
 def test_false_alarms_are_as_rare_as_said():

@@ -74,6 +74,25 @@ def test_a_sampler_that_was_killed_again_and_again_draws_the_same(kernel, tmp_pa
     assert whole.stats["lp"].shape == (3, 30)
 
 
+def _fitted(folder: Path | None) -> inference.Posterior:
+    settings = {"steps": 600, "batch": 5, "restarts": 2, "schedule": "constant", "draws": 20, "seed": 5, "compile": False}
+    return inference.svi(Straight(), X, guide="AutoNormal", device="cpu", checkpoint=folder, **settings)
+
+
+def test_a_guide_that_has_nothing_to_learn_is_refused():
+    with pytest.raises(ValueError, match="Straight: neither its guide nor its model has a parameter to learn.*AutoNormal"):
+        inference.svi(Straight(), X, device="cpu")
+
+
+def test_a_fit_that_was_killed_again_and_again_ends_the_same(tmp_path):
+    whole, folder, chance = _fitted(None), tmp_path / "run", random.Random(0)
+    for _ in range(3):
+        _killed(lambda: _fitted(folder), folder, chance.uniform(0.1, 1.0))
+    again = _fitted(folder)
+    assert torch.equal(whole.stats["loss"], again.stats["loss"])
+    assert {n: torch.equal(d, again.draws[n]) for n, d in whole.draws.items()} == dict.fromkeys(whole.draws, True)
+
+
 @pytest.mark.parametrize("done", [10, 75])
 def test_ctrl_c_keeps_what_there_is_and_the_run_goes_on(done, tmp_path, monkeypatch):
     whole, tell, rung = _sampled("nuts", None), run._through, []

@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor
 
@@ -85,6 +86,26 @@ def test_a_chain_goes_the_same_way_whoever_runs_beside_it_and_however_the_run_is
     assert four.unique(dim=0).shape == four.shape
     torch.testing.assert_close(four[:, :1], alone, rtol=1e-9, atol=1e-9)
     assert torch.equal(four, cut)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_transitions_leave_draws_of_a_skewed_target_what_they_are(kernel):
+    def target(white: Tensor, space: Space) -> tuple[Tensor, Tensor]:  # the logarithm of a Gamma(2, 1)
+        position = space.position(white)
+        return space.gradient(2 - position.exp()), (2 * position - position.exp()).sum(-1)
+
+    exact = torch.distributions.Gamma(2.0, 1.0).sample((20_000, 1)).log()
+    space = Space(torch.zeros(1), torch.ones(1))
+    sampler = KERNELS[kernel](target, partial(traced, missing=False), keys(7, len(exact), exact.device))
+    state, _, _ = sampler.advance(init(exact, partial(target, space=space)), 0, 3, 1.0, space)
+    assert (state.position != exact).double().mean() > 0.9
+    for draws in (exact, state.position):
+        assert scipy.stats.kstest(draws[:, 0].exp().numpy(), scipy.stats.gamma(2).cdf).pvalue > 1e-3
+    # The step is so long that leapfrogs alone, all accepted, would be seen.
+    point = Point(exact, torch.randn_like(exact), target(exact, space)[0])
+    for _ in range(3):
+        point, _ = leapfrog(point, torch.tensor(1.0), partial(target, space=space))
+    assert scipy.stats.kstest(point.position[:, 0].exp().numpy(), scipy.stats.gamma(2).cdf).pvalue < 1e-6
 
 
 @pytest.mark.parametrize("kernel", ["nuts", "hmc"])

@@ -162,3 +162,13 @@ def test_a_masked_value_is_missing():
 @pytest.mark.parametrize("x", [torch.eye(3).to_sparse(), torch.eye(3, dtype=torch.bfloat16)], ids=["sparse", "bfloat16"])
 def test_tensors_that_numpy_does_not_know(x):
     assert same(as_table(x).x, np.eye(3))
+
+
+def test_a_column_of_which_single_precision_keeps_too_little_is_refused():
+    x = 1.7e9 + 3600 * np.random.default_rng(0).normal(size=(200, 1))
+    torch.set_default_dtype(torch.float32)
+    with pytest.raises(ValueError, match="column 'unix' varies by 3.*e\\+03 about 1.*take off its mean"):
+        as_table(pd.DataFrame(x, columns=["unix"]))
+    assert as_table(x - 1.7e9).x.dtype == torch.float32
+    torch.set_default_dtype(torch.float64)
+    assert as_table(x).x.dtype == torch.float64

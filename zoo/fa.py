@@ -15,7 +15,7 @@ from torch.distributions import constraints
 
 from inference import Pair, Rotation, SignedPermutation, Symmetry, Table, checks
 
-from .by_column import by_column
+from .by_column import by_column, center_and_spread
 from .factor_pictures import loadings
 from .loading_guides import NormalRows, TurnedLoadings
 from .low_rank import LowRankGaussian
@@ -150,9 +150,7 @@ class FactorAnalysis(Pair):
     def read(cls, table: Table) -> dict[str, Any]:
         # Columns without a value or without spread are refused by `check`, by name: here they only must not stop us.
         x = table.x.flatten(1)
-        mean = x.nanmean(0).nan_to_num()
-        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
-        return {"dim": x.shape[1], "center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
+        return {"dim": x.shape[1], **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.two_dimensional(table, self.dim)

@@ -55,9 +55,9 @@ class HiddenMarkov(TorchDistribution):
         unseen = (states[..., :-1, :] * after[..., None]).sum(-2)
         return states, (counts[..., 0, :, :] - unseen[..., None] * self.transition.exp()).clamp(min=0)
 
-    def filter(self, value: Tensor) -> Tensor:
-        """p(z_t | x_1..t), (*batch, T, K)."""
-        return markov.filtered(*self._terms(value))[0].exp()
+    def filter(self, value: Tensor) -> Categorical:
+        """p(z_t | x_1..t), batch shape (*batch, T)."""
+        return Categorical(probs=markov.filtered(*self._terms(value))[0].exp())
 
     def increments(self, value: Tensor) -> Tensor:
         """log p(x_t | x_1..t-1), (*batch, T); they add up to `log_prob`."""

@@ -16,7 +16,7 @@ from torch.distributions import constraints
 from inference import Pair, Permutation, Table, checks
 
 from . import series_checks, series_pictures, series_quantities
-from .by_column import by_column
+from .by_column import by_column, center_and_spread
 from .emissions import log, make
 from .hidden_markov import HiddenMarkov, stationary
 
@@ -156,11 +156,8 @@ class HiddenMarkovModel(Pair):
     def read(cls, table: Table) -> dict[str, Any]:
         # What `check` refuses must not stop us here.
         x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        mean = x.nanmean(0).nan_to_num()
-        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
         most = x.nan_to_num().amax(0).clamp(1, 1e6).long()
-        scale = {"center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
-        return {"dim": x.shape[1], "categories": (most + 1).tolist(), **scale}
+        return {"dim": x.shape[1], "categories": (most + 1).tolist(), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
         series_checks.series(table, self.dim)

@@ -20,9 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.library import CustomOpDef, custom_op
+from torch.library import custom_op
 
 from . import markov_cpu, markov_scan
+from .over_series import batched, flat, together
 
 
 def log_evidence(start: Tensor, transition: Tensor, emission: Tensor) -> Tensor:
@@ -55,17 +56,16 @@ def sample_paths(start: Tensor, transition: Tensor, emission: Tensor) -> Tensor:
     return _sample(transition, _filter(start, transition, emission)[0], uniform)
 
 
-def _together(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _together(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, ...]:
     """The arguments with one batch shape."""
-    batch = torch.broadcast_shapes(start.shape[:-1], transition.shape[:-3], emission.shape[:-2])
-    return tuple(t.expand(*batch, *t.shape[-n:]) for t, n in ((start, 1), (transition, 3), (emission, 2)))
+    return together((1, 3, 2), start, transition, emission)
 
 
 @custom_op("zoo::markov_forward_backward", mutates_args=())
 def _forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Log evidence, smoothed probabilities and expected transitions; the last two are empty unless `gradient`."""
     batch = emission.shape[:-2]
-    found = _where(emission).forward_backward(_flat(start, 1), _flat(transition, 3), _flat(emission, 2), gradient)
+    found = _where(emission).forward_backward(flat(start, 1), flat(transition, 3), flat(emission, 2), gradient)
     return tuple(t.reshape(batch + t.shape[1:]) if gradient or t.dim() == 1 else t.new_empty(0) for t in found)
 
 
@@ -99,19 +99,19 @@ class _LogEvidence(torch.autograd.Function):
 
 @custom_op("zoo::markov_filter", mutates_args=())
 def _filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:
-    found = _where(emission).filter(_flat(start, 1), _flat(transition, 3), _flat(emission, 2))
+    found = _where(emission).filter(flat(start, 1), flat(transition, 3), flat(emission, 2))
     return tuple(t.reshape(emission.shape[:-2] + t.shape[1:]) for t in found)
 
 
 @custom_op("zoo::markov_viterbi", mutates_args=())
 def _viterbi(start: Tensor, transition: Tensor, emission: Tensor) -> Tensor:
-    paths = markov_cpu.viterbi(*(_flat(t, n).cpu() for t, n in ((start, 1), (transition, 3), (emission, 2))))
+    paths = markov_cpu.viterbi(*(flat(t, n).cpu() for t, n in ((start, 1), (transition, 3), (emission, 2))))
     return paths.reshape(emission.shape[:-1]).to(emission.device)
 
 
 @custom_op("zoo::markov_sample", mutates_args=())
 def _sample(transition: Tensor, filtered: Tensor, uniform: Tensor) -> Tensor:
-    paths = markov_cpu.sample(*(_flat(t, n).cpu() for t, n in ((transition, 3), (filtered, 2), (uniform, 1))))
+    paths = markov_cpu.sample(*(flat(t, n).cpu() for t, n in ((transition, 3), (filtered, 2), (uniform, 1))))
     return paths.reshape(uniform.shape).to(uniform.device)
 
 
@@ -119,25 +119,5 @@ def _where(emission: Tensor) -> ModuleType:
     return markov_cpu if emission.device.type == "cpu" else markov_scan
 
 
-def _flat(t: Tensor, dims: int) -> Tensor:
-    """(N, ...) all but the last `dims` axes as one."""
-    return t.reshape(-1, *t.shape[-dims:])
-
-
-def _batched(operator: CustomOpDef) -> None:
-    """Under vmap the new axis is one more of the batch."""
-
-    def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        moved = [
-            a if not isinstance(a, Tensor) else a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0)
-            for a, d in zip(args, in_dims, strict=True)
-        ]
-        out = operator(*moved)
-        # What was not asked for is empty, and has no batch.
-        return out, tuple(0 if len(t) else None for t in out) if isinstance(out, tuple) else 0
-
-    operator.register_vmap(rule)
-
-
 for _operator in (_forward_backward, _filter, _viterbi, _sample):
-    _batched(_operator)
+    batched(_operator)

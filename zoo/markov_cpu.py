@@ -1,15 +1,13 @@
 """The compiled loops of `markov_kernels` on tensors, for the functions of `markov`; the kernels are imported when first called."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-# Multiplications that are worth a thread of their own.
-SHARE = 500_000
+from .over_series import over_series
+
 # Numbers that are kept of series side by side.
 LANES = 10_000_000
 
@@ -67,13 +65,6 @@ def _run(kernel: Callable, start: Tensor, transition: Tensor, emission: Tensor, 
 
 
 def _over_series(kernel: Callable, shape: torch.Size, *given: Any) -> None:
-    """Run a kernel on all series, in as many threads as torch may use and the work of `shape` (N, T, K) is worth."""
-    arrays = [g.contiguous().numpy() if isinstance(g, Tensor) else g for g in given]
+    """Run a kernel on all series of `shape` (N, T, K)."""
     series, steps, states = shape
-    threads = min(torch.get_num_threads(), series, series * steps * states**2 // SHARE)
-    if threads < 2:
-        kernel(0, series, *arrays)
-        return
-    edges = np.linspace(0, series, threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda begin, end: kernel(begin, end, *arrays), edges[:-1], edges[1:]))
+    over_series(kernel, series, series * steps * states**2, *given)

@@ -89,6 +89,8 @@ def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
             cls(**given).check(table, fitting=True)
         raise
     pair.check(table, fitting=True)
+    if table.frame and not cls.any_length:
+        pair.columns = table.columns
     return pair
 
 

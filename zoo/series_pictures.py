@@ -27,8 +27,7 @@ def states(posterior: "Posterior") -> Figure:
     for n, (series, bands) in enumerate(zip(values, probabilities, strict=True)):
         _series(grid[2 * n], series, bands.argmax(1), str(posterior.table.index[n]))
         _bands(grid[2 * n + 1], bands)
-    marked = np.linspace(0, x.shape[1] - 1, min(8, x.shape[1])).astype(int)
-    grid[-1].set_xticks(marked, [posterior.table.columns[t] for t in marked])
+    _steps(grid[-1], posterior.table.columns[: x.shape[1]])
     return figure
 
 
@@ -46,3 +45,42 @@ def _bands(axes: Axes, bands: np.ndarray) -> None:
     axes.stackplot(np.arange(len(bands)), bands.T, colors=colours, linewidth=0, step="mid")
     axes.set(ylim=(0, 1), yticks=[0, 1], ylabel="state")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def numbers(posterior: "Posterior") -> Figure:
+    """The first series and, as lines, what their states make of them; below each, the means of the states with a band of two sds.
+
+    Of four series the first 2000 steps are shown.
+    """
+    from inference import as_table
+
+    x = posterior.table.x[:SERIES, :STEPS]
+    found, signal = posterior.encode(as_table(x)), posterior.reconstruct(as_table(x))
+    figure = Figure(figsize=(9, 3.2 * len(x)), layout="constrained")
+    grid = figure.subplots(2 * len(x), 1, squeeze=False, sharex=True, height_ratios=(3, 2) * len(x))[:, 0]
+    for n, axes in enumerate(grid[::2]):
+        _signal(axes, *(v[n].reshape(x.shape[1], -1).cpu().numpy() for v in (x, signal)), str(posterior.table.index[n]))
+        _states(grid[2 * n + 1], *(moment[n].cpu().numpy() for moment in found))
+    _steps(grid[-1], posterior.table.columns[: x.shape[1]])
+    return figure
+
+
+def _signal(axes: Axes, series: np.ndarray, signal: np.ndarray, name: str) -> None:
+    for column in range(series.shape[1]):
+        axes.scatter(np.arange(len(series)), series[:, column], color=f"C{column}", s=9, linewidths=0)
+        axes.plot(signal[:, column], color=f"C{column}", linewidth=1)
+    axes.set_ylabel(name, rotation=0, ha="right")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _states(axes: Axes, mean: np.ndarray, sd: np.ndarray) -> None:
+    for k in range(mean.shape[1]):
+        axes.plot(mean[:, k], color=f"C{k}", linewidth=1)
+        axes.fill_between(np.arange(len(mean)), mean[:, k] - 2 * sd[:, k], mean[:, k] + 2 * sd[:, k], color=f"C{k}", alpha=0.2, linewidth=0)
+    axes.set(ylabel="states")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _steps(axes: Axes, names: list[str]) -> None:
+    marked = np.linspace(0, len(names) - 1, min(8, len(names))).astype(int)
+    axes.set_xticks(marked, [names[t] for t in marked])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..posterior import Posterior
 
 EFFECTIVE, ENERGY, DEPTH = 100, 0.3, 10
+CURVED = "Call mcmc with target_acceptance=0.95; if some stay, write what is scaled apart from its scale (non-centred)."
 
 
 def chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
@@ -62,9 +63,7 @@ def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
         count = int(stats["diverging"].sum())
         if count:
             text = f"{count} of {total} transitions: a region of the posterior is too curved for the step size."
-            yield Finding(
-                "divergences", "failure" if count > 0.001 * total else "warning", text, "Run a longer warmup, or tighten the priors."
-            )
+            yield Finding("divergences", "failure" if count > 0.001 * total else "warning", text, CURVED)
         else:
             yield Finding("divergences", "good", "none.")
     # The energies of transitions far apart say nothing of how far one transition goes.
@@ -77,7 +76,10 @@ def _trajectories(posterior: "Posterior") -> Iterator[Finding]:
         deep = int((stats["tree_depth"] >= DEPTH).sum())
         if deep:
             yield Finding(
-                "tree depth", "warning", f"{deep} of {total} trajectories were cut short at depth {DEPTH}.", "Run a longer warmup."
+                "tree depth",
+                "warning",
+                f"{deep} of {total} trajectories were cut short at depth {DEPTH}.",
+                "Rescale the model, or tighten its priors.",
             )
 
 

@@ -92,7 +92,7 @@ def _importance(posterior: "Posterior", parameters: int) -> Iterator[Finding]:
     else:
         yield Finding("k-hat", "good" if k <= 0.5 else "note", f"{seen}: the guide misses no tail near its draws.", UNSEEN)
     most = min(FAR, FAR_EACH * parameters)
-    said = f"{max(nats, 0):.2f} nats from the guide to the posterior (at most {most:.2f})."
+    said = f"{max(nats, 0):.2f} nats from the guide to the posterior where its draws reach (at most {most:.2f})."
     yield Finding("gap", "failure", said, UNLIKE) if nats > most else Finding("gap", "good", said)
     single, grouped = bound(posterior), bound(posterior, GROUP)
     text = f"log evidence at least {single.value:.2f} +- {single.error:.2f} by single draws (the ELBO), "

@@ -1,5 +1,6 @@
 """Quantities of a data set, of any pair, for which data sets drawn from a posterior are to be like the data."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -9,7 +10,8 @@ from torch import Tensor
 from ..table import Table
 
 Quantity = Callable[[Tensor], Tensor]
-COLUMNS = 20
+# Most columns of which each is looked at, and each pair.
+COLUMNS, PAIRED = 20, 6
 
 
 def quantile(x: Tensor, share: float) -> Tensor:
@@ -37,6 +39,22 @@ BY_COLUMN: dict[str, Quantity] = {
 }
 
 
+def correlation(x: Tensor, i: int, j: int) -> Tensor:
+    """() of two columns of data (rows, columns), over the rows that have both; 0 where one does not vary."""
+    both = ~(x[:, i] + x[:, j]).isnan()
+    first, second = (torch.where(both, x[:, k], torch.zeros_like(x[:, k])) for k in (i, j))
+    first, second = (torch.where(both, values - values.sum() / both.sum(), 0.0) for values in (first, second))
+    size = first.norm() * second.norm()
+    return torch.where(size > 0, (first * second).sum() / size.clamp(min=torch.finfo(x.dtype).tiny), 0.0)
+
+
+def _pairs(table: Table) -> dict[str, Quantity]:
+    """The correlations of a table of few columns."""
+    names = table.columns if len(table) > 2 else []
+    pairs = itertools.combinations(range(len(names)), 2) if len(names) <= PAIRED else []
+    return {f"correlation[{names[i]}~{names[j]}]": partial(correlation, i=i, j=j) for i, j in pairs}
+
+
 def computed(named: Mapping[str, Quantity], x: Tensor) -> dict[str, Tensor]:
     """name -> (number,) what the quantities are of the data set `x` (rows, ...), which may be one of a batch.
 
@@ -58,5 +76,5 @@ def _computed(name: str, quantity: Quantity, x: Tensor) -> Tensor:
 def of_any(table: Table) -> dict[str, Quantity]:
     """What any data have, column by column; of many columns, or rows that are no table, all values are taken together."""
     if table.x.dim() == 2 and table.x.shape[1] <= COLUMNS:
-        return BY_COLUMN
+        return BY_COLUMN | _pairs(table)
     return {name: lambda x, quantity=quantity: quantity(x.flatten()) for name, quantity in BY_COLUMN.items()}

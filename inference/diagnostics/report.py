@@ -63,8 +63,11 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
     model fits: rows that are left out, and data sets drawn from the posterior, where there are not too many rows.
 
     against: another posterior of the same pair and rows to hold it against, such as `mcmc` with `start=posterior` gives. Raises
-    ValueError where it is not, and where the draws are not of the pair's sites.
+    ValueError where it is not, and where the draws are not of the pair's sites; TypeError for what is no posterior.
     """
+    for given in (posterior, against):
+        if not (given is None or hasattr(given, "refuse_foreign")):
+            raise TypeError(f"a Posterior is diagnosed, such as svi and mcmc return, not {type(given).__name__}")
     posterior.refuse_foreign()
     table = summarise(posterior)
     findings = [*_drawn(posterior, table), *normaliser(posterior, table), *left_out(posterior, table), *reproduced(posterior, table)]

@@ -44,6 +44,7 @@ def mcmc(
     warmup: int = 500,
     draws: int = 1000,
     thin: int = 1,
+    target_acceptance: float | None = None,
     start: Posterior | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -61,8 +62,10 @@ def mcmc(
     Arguments:
         x: rows, as `as_table` reads them.
         kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length; "gibbs", the
-            pair's own sweeps, if it has any: their chains warm up by themselves, and take no `start` and no `checkpoint`.
+            pair's own sweeps, if it has any: their chains warm up by themselves, and take no `start`, `checkpoint` or acceptance.
         chains, warmup, draws: how many chains, and transitions of each. thin: keep every so many-th; `draws` are kept.
+        target_acceptance: what the step size is made for, between 0 and 1; by default the kernel's own, 0.8. More means shorter steps
+            and fewer divergences.
         start: a Posterior of either method whose draws the chains set out from; by default draws from the guide (`starts`).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
         compile: whether to compile the program, which takes ten seconds or more; "auto" does so for runs that earn it back.
@@ -76,12 +79,14 @@ def mcmc(
             density is not finite. MemoryError: the draws will not fit.
         TypeError: the pair says that it is unsuited, has no sweeps for "gibbs", or rows have continuous latents and share none.
     """
-    settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
+    settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin, "target_acceptance": target_acceptance}
     at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
     at_least(0, seed=seed)
     check_compile(compile)
     if kernel not in NAMES:
         raise ValueError(unknown("kernel", kernel, NAMES))
+    if target_acceptance is not None and not 0 < target_acceptance < 1:
+        raise ValueError(f"target_acceptance={target_acceptance!r} must lie between 0 and 1; 0.95 is careful")
     pair, table, rows = open_door(pair, x, device)
     pair.refuse_unsuited("mcmc")
     begin = time.perf_counter()
@@ -90,8 +95,8 @@ def mcmc(
         if not program.parameters:
             program.refuse_amortised("mcmc")
         if kernel == "gibbs":
-            if not (checkpoint is None and start is None):
-                raise ValueError("kernel='gibbs' takes neither checkpoint nor start; leave them out")
+            if not (checkpoint is None and start is None and target_acceptance is None):
+                raise ValueError("kernel='gibbs' takes no checkpoint, start or target_acceptance; leave them out")
             values, stats, course = draw_by_sweeps(program, settings, tell)
         else:
             named = {**settings, "seed": seed}
@@ -179,6 +184,7 @@ def _sampler(program: Program, flat: Flat, rows: Tensor, settings: dict[str, Any
 
     streams = keys(seed, chains, rows.device)
     kernel = KERNELS[settings["kernel"]](target, trace, streams)
+    kernel.target_acceptance = settings.get("target_acceptance") or kernel.target_acceptance
     return Sampler(kernel, target, streams, settings["warmup"], alike=axis is None)
 
 

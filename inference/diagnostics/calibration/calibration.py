@@ -130,6 +130,7 @@ def calibrate(
     at_least(0, seed=seed)
     how = _method(subject, method, guide, draws, Recipe(steps, lr=lr, compile=compile), particles, objective, warmup)
     where = choose_device(device)
+    elsewhere = simulator is not None
     pair, simulator = (deepcopy(p).to(device=where, dtype=torch.get_default_dtype()) for p in (pair, simulator or pair))
     with seeded(seed, where), progress_line(f"calibrate {how.name} {type(pair).__name__}", how.steps, progress) as tell:
         made = _simulated(subject, simulator, rows, simulations, where)
@@ -141,7 +142,7 @@ def calibrate(
         fits, went = fit_each(program, made.rows, how, tell)
         made, fits = finite(made, fits, FEWEST)
         truth, drawn, labels = quantities(program, made, fits, table)
-    went["lost"] = simulations - len(made.rows)
+    went |= {"lost": simulations - len(made.rows), "elsewhere": elsewhere}
     return _judged(f"{type(pair).__name__} by {how.name}", how.name, truth, drawn, labels, went, np.random.default_rng(seed))
 
 

@@ -22,6 +22,7 @@ MEANING = {
 }
 REMEDY = {
     "svi": "Do not rely on its uncertainties: use mcmc, more particles, or a richer guide (guide='AutoMultivariateNormal').",
+    "elsewhere": "The data sets are not of the pair's own model, which this may show; calibrate without simulator= to tell the two apart.",
     "mcmc": "Run a longer warmup and more draws; if it stays, the sampler does not draw from this model's posterior.",
 }
 
@@ -67,7 +68,7 @@ def judge(table: pd.DataFrame, method: str, went: dict[str, Any], effective: Eff
     """What is found, in words.
 
     went: how the fits went; `stopped`, why each batch of `svi` did, `diverging`, how many transitions of each batch of chains, `lost`,
-    how many simulations had draws that are not finite. effective: of a chain's draws.
+    how many simulations had draws that are not finite, `elsewhere`, whether another pair made the data. effective: of a chain's draws.
     """
     findings = list(_fits(went))
     if effective is not None and not effective.enough:
@@ -77,7 +78,7 @@ def judge(table: pd.DataFrame, method: str, went: dict[str, Any], effective: Eff
         findings.append(
             Finding("effective draws", "good", f"at least {effective.least:.0f} in 95% of the chains; ranks use {effective.kept}.")
         )
-    remedy = REMEDY.get(method, REMEDY["mcmc"])
+    remedy = REMEDY["elsewhere" if went.get("elsewhere") else "svi" if method == "svi" else "mcmc"]
     findings += _ranks(table, remedy)
     if "p_centre" in table:
         text = "the truth is on one side of the draws: the guide's centre is off"
