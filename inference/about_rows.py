@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from torch import Tensor
 
 from . import decoding, latent, paths, predictive, sequences, traversal
 from .amortised import SAMPLES
 
 if TYPE_CHECKING:
+    from . import referee
     from .posterior import Posterior
 
 
@@ -28,6 +30,30 @@ class AboutRows:
         samples, seed: as in `log_likelihood`.
         """
         return predictive.score(self, x, samples, seed)
+
+    def annealed(self: "Posterior", x: Any, *, chains: int = 16, places: int = 200, seed: int = 0) -> "referee.Annealed":
+        """`.score` (row,) log density of each row, and its standard `.error`: the referee of `score` for latents that a guide draws.
+
+        They are integrated out by annealed importance sampling: `chains` of Hamiltonian Monte Carlo go for each row from the prior of
+        its latents to their law given the row, in so many `places` (`row_annealing.py`). On average that is too low, the less so the
+        more places; the guide has no part in it. Each chain has a draw of what rows share. Raises TypeError for a pair whose rows
+        have no such latents.
+        """
+        from . import referee
+
+        return referee.annealed(self, x, chains, places, seed)
+
+    def bracketed(
+        self: "Posterior", rows: int = 50, *, samples: int = SAMPLES, chains: int = 16, places: int = 200, seed: int = 0
+    ) -> pd.DataFrame:
+        """What the log density of rows lies between, for `rows` new ones drawn from the posterior's first draw with their latents.
+
+        Returns: a row each: "importance", as `score` has it by so many samples; "low", by chains to the row's latents; and "high", by
+        chains back from those that did make it. The mean of "high" less that of "low" bounds how far either is off on average.
+        """
+        from . import referee
+
+        return referee.bracketed(self, rows, samples, chains, places, seed)
 
     def generate(self: "Posterior", rows: int | None = None, *, latents: Any = None, given: Any = None, seed: int = 0) -> Any:
         """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).

@@ -10,11 +10,9 @@ analysis of deep belief networks", ICML; Burda, Grosse & Salakhutdinov 2015, "Ac
 using reverse annealing", AISTATS.
 """
 
-import math
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +21,7 @@ from .compiling import Compile
 from .elimination import row_terms
 from .gibbs import Coupled, rows_given
 from .graph import traced
+from .places import log_mean, relative_error, spaced
 from .program import Program
 
 # Places of the pilot run, by which the others are chosen; sweeps between the way there and the way back.
@@ -60,14 +59,14 @@ class Annealing:
         way = self._way()
         rows, start = self._independent()
         rows, there = self._along(rows, way)
-        forth = start + _log_mean(there)
+        forth, error = start + float(log_mean(there)), float(relative_error(there))
         rows = rows[torch.multinomial((there - there.max()).exp(), self._chains, replacement=True)]
         for _ in range(RESTING):
             rows, _ = self._move(rows, way[-1], way[-1])
         _, back = self._along(rows, way.flip(0))
-        returned = start - _log_mean(back)
-        low, high = forth - 3 * _error(there), returned + 3 * _error(back)
-        return Annealed(forth, min(low, high), max(low, high, forth), self._chains / (1 + self._chains * _error(there) ** 2), self._chains)
+        returned = start - float(log_mean(back))
+        low, high = forth - 3 * error, returned + 3 * float(relative_error(back))
+        return Annealed(forth, min(low, high), max(low, high, forth), self._chains / (1 + self._chains * error**2), self._chains)
 
     def _independent(self) -> tuple[Tensor, float]:
         """Rows at coupling 0, and the logarithm of the mass there: density over that of latents and rows as they are drawn."""
@@ -94,22 +93,9 @@ class Annealing:
 
     def _way(self) -> Tensor:
         """Places so spaced that at each the gains of a pilot run spread alike."""
-        even = np.linspace(0, 1, min(PILOT, self._places))
-        like = self._program.x
+        even = torch.linspace(0, 1, min(PILOT, self._places)).to(self._program.x)
         rows, spreads = self._independent()[0], []
-        for before, after in pairwise(torch.as_tensor(even).to(like)):
+        for before, after in pairwise(even):
             rows, gained = self._move(rows, before, after)
             spreads.append(gained.double().std(correction=0))
-        spread = torch.stack(spreads).cpu().numpy()
-        travelled = np.concatenate([[0], np.cumsum(spread + 0.1 * spread.mean() + 1e-9)])
-        return torch.as_tensor(np.interp(np.linspace(0, travelled[-1], self._places), travelled, even)).to(like)
-
-
-def _log_mean(logs: Tensor) -> float:
-    return float(logs.logsumexp(0)) - math.log(len(logs))
-
-
-def _error(logs: Tensor) -> float:
-    """The standard error of the mean of the weights, as a share of it."""
-    weights = (logs - logs.max()).exp()
-    return float(weights.std() / weights.mean()) / len(logs) ** 0.5
+        return spaced(even, torch.stack(spreads), self._places)

@@ -32,11 +32,16 @@ from .stream import Rows, glance, streamed
 from .suggest import unknown
 from .unconstrained import fixed
 from .validation import hold_out
+from .weighted import WeightedELBO
 
 USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle", "optimiser": "Adam"}
-KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "contrastive": ContrastiveDivergence}
+KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "beta": WeightedELBO, "contrastive": ContrastiveDivergence}
 # Which objective an option is of.
-OPTIONS = {"alpha": "renyi", "sweeps": "contrastive", "temperatures": "contrastive"}
+OPTIONS = {
+    "alpha": "renyi",
+    **dict.fromkeys(("beta", "warmup", "free_bits"), "beta"),
+    **dict.fromkeys(("sweeps", "temperatures"), "contrastive"),
+}
 
 
 def svi(
@@ -53,6 +58,9 @@ def svi(
     restarts: int = 1,
     sweeps: int | None = None,
     temperatures: int | None = None,
+    beta: float | None = None,
+    warmup: int | None = None,
+    free_bits: float | None = None,
     optimiser: str | None = None,
     schedule: Literal["settle", "constant", "cosine"] | None = None,
     clip: float | None = None,
@@ -76,9 +84,10 @@ def svi(
             file, a torch Dataset, a sparse matrix. Then the pair's start sees 10,000 of them at most, and `lp` is left out.
         steps: at most so many (5000). batch: rows a step (default all), drawn anew each epoch.
         lr: the first learning rate (0.05). particles: draws from the guide a step (8).
-        objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given), "mean_field" or "contrastive", for undirected pairs
-            (`particles` chains that make `sweeps` a step, by parallel tempering at so many `temperatures`; 1 and 1 unless given); by
-            default the pair's own.
+        objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given), "mean_field"; "beta", with a weight `beta` on the
+            divergence of rows' latents from their prior, that rises over `warmup` steps, and `free_bits` of it for nothing (1, 1 and
+            0 unless given; `weighted.py`); or "contrastive", for undirected pairs (`particles` chains that make `sweeps` a step, by
+            parallel tempering at so many `temperatures`; 1 and 1 unless given); by default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
         optimiser: one of `inference.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
@@ -107,12 +116,12 @@ def svi(
     check_name(guide)
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
-    make = maker(objective, 1 if guide == "map" else particles, alpha=alpha, sweeps=sweeps, temperatures=temperatures)
+    options = {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures, "beta": beta, "warmup": warmup, "free_bits": free_bits}
+    make = maker(objective, 1 if guide == "map" else particles, **options)
     _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
     pair, table, rows = open_door(pair, x if stream is None else glance(stream), device)
-    settings = asdict(recipe) | {"particles": particles, "objective": objective, "restarts": restarts, "draws": draws}
-    settings |= {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures}
+    settings = asdict(recipe) | {"particles": particles, "objective": objective, **options, "restarts": restarts, "draws": draws}
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps, progress) as tell:
         table, held = hold_out(pair, table, validation, stream is not None)
@@ -165,7 +174,10 @@ def maker(objective: str, particles: int, **options: Any) -> Callable[[Program, 
     alpha = given.get("alpha", 1.0)
     if not isinstance(alpha, Real) or not math.isfinite(alpha):
         raise ValueError(f"alpha={alpha!r} must be a number: 1 is the ELBO, 0 the importance weighted bound")
-    at_least(1, sweeps=given.get("sweeps"), temperatures=given.get("temperatures"))
+    for name in ("beta", "free_bits"):
+        if not isinstance(given.get(name, 1.0), Real) or not 0 <= given.get(name, 1.0) < math.inf:
+            raise ValueError(f"{name}={given[name]!r} must be a number of at least 0")
+    at_least(1, **{name: given.get(name) for name in ("sweeps", "temperatures", "warmup")})
     return partial(KNOWN[objective], particles=particles, **given)
 
 

@@ -1,7 +1,10 @@
 """Autoencoder."""
 
+from typing import Annotated, Literal
+
 import pyro
 import pyro.distributions as dist
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from inference import Table
@@ -38,7 +41,7 @@ class Autoencoder(VariationalAutoencoder):
         spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
     """
 
-    told = 1
+    told = 1  # of each latent the encoder gives a number
     objective = "elbo"
     unsuited = {
         "mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi",
@@ -49,10 +52,26 @@ class Autoencoder(VariationalAutoencoder):
         "generate": "its codes have no prior to draw new ones from; use the pair 'vae'",
     }
 
+    def __init__(
+        self,
+        latents: PositiveInt = 2,
+        dim: PositiveInt = 4,
+        *,
+        hidden: list[PositiveInt] = [64],  # noqa: B006
+        likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
+        noise: PositiveFloat | None = None,
+        categories: PositiveInt = 2,
+        mask: bool = False,
+        center: float | list[float] = 0.5,
+        spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
+    ) -> None:
+        given = {"noise": noise, "categories": categories, "mask": mask, "center": center, "spread": spread}
+        super().__init__(latents, dim, hidden=hidden, likelihood=likelihood, **given)
+
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
             # Masked: where a code would lie is said by a Normal, but no code is any less probable than another.
-            z = pyro.sample("z", dist.Normal(x.new_zeros(len(x), self.latents), 1.0).to_event(1).mask(False))
+            z = pyro.sample("z", self.prior.codes(x).mask(False))
             pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:

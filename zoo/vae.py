@@ -7,13 +7,18 @@ import pyro.distributions as dist
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
+from torch.distributions.transforms import LowerCholeskyTransform
 
 from inference import Pair, Table, checks
 
 from . import code_pictures
 from .by_column import by_column
+from .code_priors import Mixture, StandardNormal
 from .likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from .nets import mlp, restart
+
+# A lower triangle as it is, the diagonal in logarithms.
+CHOLESKY = LowerCholeskyTransform()
 
 
 class VariationalAutoencoder(Pair):
@@ -22,12 +27,13 @@ class VariationalAutoencoder(Pair):
     | symbol  | distribution                          | shape  | meaning                                              |
     |---------|---------------------------------------|--------|------------------------------------------------------|
     | decoder | its weights are learnt, as a point    |        | network from codes to rows, with layers `hidden`     |
-    | z       | Normal(0, 1)                          | (N, Q) | code of each row                                     |
+    | z       | Normal(0, 1), or another `prior`      | (N, Q) | code of each row                                     |
     | x       | `likelihood`(decoder(z)), each column | (N, D) | the rows; `NaN` is integrated out                    |
 
-    The guide is Normal for each code, with the mean and scale that an encoder with the same layers, backwards, gives for the row.
-    The families of `x` are in `zoo/likelihoods.py`. With no hidden layer and likelihood "gaussian" this is probabilistic principal
-    component analysis: at the best weights the columns of the decoder are the principal directions, which suits the guide.
+    The guide is Normal for each code, with the mean and scales that an encoder with the same layers, backwards, gives for the row;
+    or, with `covariance` "full", the mean and a Cholesky factor. Priors are in `zoo/code_priors.py`, the families of `x` in
+    `zoo/likelihoods.py`. With no hidden layer and likelihood "gaussian" this is probabilistic principal component analysis: at the
+    best weights the columns of the decoder are the principal directions, which suits the guide.
 
     Reference: Kingma & Welling 2014, "Auto-encoding variational Bayes", ICLR; Rezende, Mohamed & Wierstra 2014, "Stochastic
     backpropagation and approximate inference in deep generative models", ICML; Lucas, Tucker, Grosse & Norouzi 2019, "Don't blame
@@ -38,6 +44,9 @@ class VariationalAutoencoder(Pair):
         dim: D, how many columns (pixels). Read off the data.
         hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map.
         likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
+        prior: of the codes, "normal" or "mixture", whose parameters are learnt.
+        components: K, of the mixture.
+        covariance: of the guide, "diag" or "full", for codes that are not independent given the row.
         noise: standard deviation of "gaussian", learnt if it is not given.
         categories: V, of "categorical". Read off the data: one more than the largest.
         mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
@@ -45,8 +54,6 @@ class VariationalAutoencoder(Pair):
         spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
     """
 
-    # What the encoder gives for each latent: its mean and log scale.
-    told = 2
     objective = "mean_field"
     recipe = {"lr": 0.01, "particles": 1}
     unsuited = {"mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi"}
@@ -58,6 +65,9 @@ class VariationalAutoencoder(Pair):
         *,
         hidden: list[PositiveInt] = [64],  # noqa: B006
         likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
+        prior: Literal["normal", "mixture"] = "normal",
+        components: PositiveInt = 10,
+        covariance: Literal["diag", "full"] = "diag",
         noise: PositiveFloat | None = None,
         categories: PositiveInt = 2,
         mask: bool = False,
@@ -74,18 +84,29 @@ class VariationalAutoencoder(Pair):
             "gaussian": lambda: Gaussian(center, spread, noise),
             "categorical": lambda: Categorical(categories),
         }[likelihood]()
+        self.prior = Mixture(latents, components) if prior == "mixture" else StandardNormal(latents)
+        self.full = covariance == "full"
         self.decoder = mlp([latents, *hidden, dim * self.likelihood.outputs])
         self.q_encoder = mlp([dim * (self.likelihood.inputs + mask), *reversed(hidden), self.told * latents])
 
+    @property
+    def told(self) -> int:
+        """How many numbers the encoder gives for each latent: its mean, and its log scale or row of a matrix."""
+        return 1 + self.latents if self.full else 2
+
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
-            z = pyro.sample("z", dist.Normal(x.new_zeros(len(x), self.latents), 1.0).to_event(1))
+            z = pyro.sample("z", self.prior.codes(x))
             pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
-        loc, log_scale = self.encoded(x).chunk(2, -1)
+        loc, rest = self.encoded(x).tensor_split([self.latents], -1)
         with self.rows(x, size):
-            pyro.sample("z", dist.Normal(loc, log_scale.exp()).to_event(1))
+            if self.full:
+                factor = CHOLESKY(rest.unflatten(-1, (self.latents, self.latents)))
+                pyro.sample("z", dist.MultivariateNormal(loc, scale_tril=factor))
+            else:
+                pyro.sample("z", dist.Normal(loc, rest.exp()).to_event(1))
 
     def encoded(self, x: Tensor) -> Tensor:
         """(rows, told * latents) what the encoder makes of rows."""
@@ -96,6 +117,7 @@ class VariationalAutoencoder(Pair):
         """Weights drawn anew; in torch's way, uniform within one over the root of a layer's inputs."""
         restart(self.decoder)
         restart(self.q_encoder)
+        self.prior.start()
 
     @property
     def has_shades(self) -> bool:

@@ -1,7 +1,7 @@
 """The variational autoencoder by hand: its networks in numpy, the joint density of rows and codes, and the linear one's evidence."""
 
 import numpy as np
-from scipy.special import expit, log_softmax
+from scipy.special import expit, log_softmax, logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from . import Case
@@ -18,6 +18,8 @@ def cases() -> list[Case]:
     categorical = {"likelihood": "categorical", "categories": 3}
     return [
         Case("linear", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "noise": NOISE}, numbers),
+        Case("linear-mixture", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "mixture", "components": 3}, numbers),
+        Case("linear-full", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "mask": True, "covariance": "full"}, _with_holes(numbers)),
         Case("gaussian-holes", {"latents": 2, "dim": 4, "hidden": [5], **gaussian, "mask": True}, _with_holes(numbers)),
         Case("bernoulli", {"latents": 1, "dim": 4, "hidden": [4, 3]}, (shades > 0.6).astype(float)),
         Case("bernoulli-holes", {"latents": 2, "dim": 4, "hidden": [4], "center": [0.2, 0.5, 0.4, 1.0]}, _with_holes(shades)),
@@ -30,7 +32,20 @@ def log_joint(pair, values, x) -> float:
     """log p(x, z): the codes in `values`, NaN left out."""
     z = np.asarray(values["z"])
     terms = _log_columns(pair, decode(pair, z), np.asarray(x))
-    return float(norm.logpdf(z).sum() + np.where(np.isnan(x), 0.0, terms).sum())
+    return float(log_prior(pair, z).sum() + np.where(np.isnan(x), 0.0, terms).sum())
+
+
+def log_prior(pair, z) -> np.ndarray:
+    """(rows,) log density of codes."""
+    return logsumexp([np.log(weight) + norm.logpdf(z, loc, scale).sum(-1) for weight, loc, scale in components(pair)], axis=0)
+
+
+def components(pair) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Weight, location (Q,) and scales (Q,) of each Normal distribution that the prior of the codes is mixed of."""
+    if pair.hyperparameters.get("prior", "normal") == "normal":
+        return [(1.0, np.zeros(pair.latents), np.ones(pair.latents))]
+    learnt = (pair.prior.weights, pair.prior.locs, pair.prior.scales)
+    return list(zip(*(value.detach().numpy() for value in learnt), strict=True))
 
 
 def log_evidence(pair, x) -> float | None:
@@ -38,8 +53,17 @@ def log_evidence(pair, x) -> float | None:
     given = pair.hyperparameters
     if given["hidden"] or given["likelihood"] != "gaussian":
         return None
-    mean, loadings, noise = linear(pair)
-    return float(multivariate_normal.logpdf(x, mean, loadings @ loadings.T + noise**2 * np.eye(len(mean))).sum())
+    return float(sum(_log_row(pair, row) for row in np.asarray(x)))
+
+
+def _log_row(pair, row) -> float:
+    """The log density of what is seen of a row of a linear Gaussian one: a mixture of as many Normal distributions as the prior."""
+    (mean, loadings, noise), seen = linear(pair), ~np.isnan(row)
+    terms = []
+    for weight, loc, scale in components(pair):
+        at, turned = (mean + loadings @ loc)[seen], (loadings * scale)[seen]
+        terms.append(np.log(weight) + multivariate_normal.logpdf(row[seen], at, turned @ turned.T + noise**2 * np.eye(seen.sum())))
+    return logsumexp(terms)
 
 
 def linear(pair) -> tuple[np.ndarray, np.ndarray, float]:
