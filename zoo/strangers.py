@@ -56,10 +56,14 @@ def drawn(pair: "Pair", seed: int = 0) -> "Table":
 
     from inference import as_table
     from inference.diagnostics.calibration.simulate import simulate, template
+    from inference.program import run_unobserved
     from inference.run import seeded
 
     cpu = torch.device("cpu")
     with seeded(seed, cpu):
+        if pair.undirected:  # its factors say how likely rows are, and not what they may be
+            sites = run_unobserved(pair.model, {}, torch.zeros(ROWS, 1)).nodes.values()
+            return as_table(next(site["value"] for site in sites if site.get("infer", {}).get("was_observed") and site["value"].numel()))
         return as_table(simulate(pair, template(pair, ROWS, cpu), 1).rows[0])
 
 
