@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .pair import Pair
-from .table import Table, as_table, same_columns
+from .table import Table, as_table, fit_for
 
 
 def open_door(pair: Pair, x: Any, device: str) -> tuple[Pair, Table, torch.Tensor]:
@@ -20,7 +20,7 @@ def open_door(pair: Pair, x: Any, device: str) -> tuple[Pair, Table, torch.Tenso
     if not isinstance(pair, Pair):
         raise TypeError(f"the first argument must be a pair, such as zoo.create makes, not {type(pair).__name__}")
     table = as_table(x)
-    same_columns(table, pair.columns)
+    fit_for(table, pair.columns)
     pair.check(table, fitting=True)
     where = choose_device(device)
     return deepcopy(pair).to(device=where, dtype=table.x.dtype), table, table.x.to(where)

@@ -13,8 +13,8 @@ from torch import Tensor
 from .files import read_file
 from .sparse import SparseSource, is_sparse
 
-# How much of a column's spread rounding may take.
-LOST = 1e-3
+# How much of a column's spread rounding may take, in a table of at least so many rows, and the spread of what is noise of doubles.
+LOST, FEW, NOISE = 1e-3, 10, 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +23,14 @@ class Table:
 
     x: (rows, ...) in torch's default dtype, `NaN` where a value is missing.
     columns: names along the second axis. index: labels of the rows. frame: whether it came with names (a DataFrame or a file).
+    rounded: what to say before it is fitted, where x has lost too much of the numbers given.
     """
 
     x: Tensor
     columns: list[str]
     index: pd.Index
     frame: bool
+    rounded: str | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -134,29 +136,33 @@ def checked_table(array: np.ndarray, columns: list[str], index: pd.Index, frame:
         row, *rest = where = tuple(infinite[0].tolist())
         place = f"column {columns[rest[0]]!r}, row {label(index, row)}"
         raise ValueError(f"{place}: {array[where]} is infinite as {x.dtype}; remove it, or set it to NaN if it is missing")
-    _refuse_lost(array, x, columns)
-    return Table(x, columns, index, frame)
+    return Table(x, columns, index, frame, _rounded(array, x, columns))
 
 
-def _refuse_lost(array: np.ndarray, x: Tensor, columns: list[str]) -> None:
-    """Refuse a column that varies so little beside its size that x's precision does not keep how. Raises ValueError that names it."""
-    if array.dtype != np.float64 or x.dtype == torch.double or len(array) == 1:
-        return
+def _rounded(array: np.ndarray, x: Tensor, columns: list[str]) -> str | None:
+    """What to say of a column that varies so little beside its size that x's precision does not keep how, if there is one."""
+    if array.dtype != np.float64 or x.dtype == torch.double or len(array) < FEW:
+        return None
     axes = tuple(i for i in range(array.ndim) if i != 1)
-    exact = np.where(np.isnan(array), np.float64(0.0), array)
-    lost = np.abs(exact - x.nan_to_num().double().numpy()).max(axes)
+    lost = np.abs(np.where(np.isnan(array), 0.0, array) - x.nan_to_num().double().numpy()).max(axes)
     with warnings.catch_warnings(action="ignore"):  # a column of holes is told elsewhere
         spread, middle = np.nanstd(array, axis=axes), np.nanmean(array, axis=axes)
-    for i in np.flatnonzero(lost > LOST * spread)[:1]:
-        if spread[i] > 0:
-            raise ValueError(
-                f"column {columns[i]!r} varies by {spread[i]:.3g} about {middle[i]:.10g}, of which {x.dtype} keeps too little: take off "
-                "its mean, or call torch.set_default_dtype(torch.float64) before making the pair"
-            )
+    # What varies by less than that has been rounded before it came here.
+    found = np.flatnonzero((lost > LOST * spread) & (spread > NOISE * np.abs(middle)))
+    if not len(found):
+        return None
+    i = found[0]
+    return (
+        f"column {columns[i]!r} varies by {spread[i]:.3g} about {middle[i]:.10g}, of which {x.dtype} keeps too little: take off its mean, "
+        "or call torch.set_default_dtype(torch.float64) before making the pair"
+    )
 
 
-def same_columns(table: Table, columns: list[str] | None) -> None:
-    """Refuse a DataFrame whose columns are others than a pair was made for, or in another order. Raises ValueError."""
+def fit_for(table: Table, columns: list[str] | None) -> None:
+    """Refuse rows to be fitted of which too much was rounded away; and a DataFrame whose columns are not those that a pair was made
+    for, in their order. Raises ValueError that names the column."""
+    if table.rounded:
+        raise ValueError(table.rounded)
     if columns is not None and table.frame and table.columns != columns:
         raise ValueError(
             f"the pair was made for the columns {', '.join(columns)}, in this order, and these are {', '.join(table.columns)}: its prior "

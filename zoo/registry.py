@@ -75,11 +75,13 @@ def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
     """A pair of a class that need not have a name here; else as `create`."""
     from inference.pair import checked
     from inference.stream import glance
+    from inference.table import fit_for
 
     given = checked(cls, hyperparameters)
     if x is None:
         return cls(**given)
     table = glance(x)
+    fit_for(table, None)
     read = cls.read(table)
     try:
         pair = cls(**{**read, **given})
