@@ -104,7 +104,7 @@ def test_concentrations_of_mixtures_are_those_of_texts_that_have_them():
 def test_gibbs_refuses_what_it_does_not_know():
     x, _ = bars(20)
     pair = zoo.create("lda", x, topics=3)
-    with pytest.raises(ValueError, match="checkpoint nor start"):
+    with pytest.raises(ValueError, match="no checkpoint, start or target_acceptance"):
         inference.mcmc(pair, x, kernel="gibbs", checkpoint="nowhere")
     x[2, 3] = torch.nan
     with pytest.raises(ValueError, match="row 2.*missing.*nuts"):
