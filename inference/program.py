@@ -5,6 +5,7 @@ function transforms (`graph`), which batch it over chains or draws and trace it 
 Discrete sites are enumerated in parallel and summed out exactly (`elimination`).
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -209,7 +210,10 @@ def run_eagerly(function: Callable, name: str, x: Tensor, size: int) -> Trace:
         try:
             with torch.no_grad(), pyro.validation_enabled(True), pyro.settings.context(module_local_params=True):
                 trace = poutine.trace(function).get_trace(x, size)
-                trace.compute_log_prob()
+                with warnings.catch_warnings():
+                    # What the prior drew may make these rows impossible: a fit asks again where it starts.
+                    warnings.filterwarnings("ignore", "Encountered NaN")
+                    trace.compute_log_prob()
                 return trace
         except (ValueError, RuntimeError, TypeError, AttributeError, IndexError, KeyError) as error:
             # Whether the rows lie in the support may depend on what the prior drew, as in Uniform(0, m): draw again.
