@@ -1,7 +1,7 @@
 """Posterior: what every method returns, and what users do with it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,13 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from . import normaliser, predictive, record, storage
+from . import normaliser, predictive, record, some_draws, storage
 from .about_rows import AboutRows
 from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.ahead import ahead
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
-from .run import at_least
 from .table import Table
 
 if TYPE_CHECKING:
@@ -217,21 +216,11 @@ class Posterior(AboutRows):
 
     def keep(self, chains: Sequence[int]) -> "Posterior":
         """The draws and statistics of some of the chains. Raises LookupError for one that is not there, ValueError for none."""
-        if not len(chains):
-            raise ValueError("keep at least one chain")
-        strange = [chain for chain in chains if chain not in range(self.shape[0])]
-        if strange:
-            raise LookupError(f"no chain {strange[0]}; there are chains 0 to {self.shape[0] - 1}")
-        by_chain = {n: s[list(chains)] if tuple(s.shape[:2]) == self.shape else s for n, s in self.stats.items()}
-        draws = {n: d[list(chains)] for n, d in self.draws.items()}
-        return replace(self, draws=draws, stats=by_chain, how={**self.how, "kept": list(map(int, chains))})
+        return some_draws.keep(self, chains)
 
     def thinned(self, every: int) -> "Posterior":
         """Every so many-th draw of each chain, with its statistics. Raises ValueError for less than one."""
-        at_least(1, every=every)
-        by_draw = {n: s[:, ::every] for n, s in self.by_draw.items()}
-        draws = {n: d[:, ::every] for n, d in self.draws.items()}
-        return replace(self, draws=draws, stats={**self.stats, **by_draw}, how={**self.how, "thinned": every})
+        return some_draws.thinned(self, every)
 
     def mean(self, site: str) -> np.ndarray:
         """The posterior mean of a site, over aligned draws. Raises LookupError for an unknown site."""

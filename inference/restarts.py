@@ -1,39 +1,25 @@
 """Fits of one guide from several starts, run as one batch."""
 
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .blame import ADVICE, blame
 from .checkpoint import Checkpoint
-from .compiling import Compile
+from .generators import adopt_generators, export_generators
 from .graph import Graph
 from .minibatches import batches
 from .objective import Objective
 from .optimiser import adopt_optimiser, export_optimiser, make_optimiser
 from .program import Values
 from .progress import Tell
+from .recipe import Recipe
 from .schedule import TAKEN, WINDOW, Average, make_schedule
 from .solved import Solved
 from .step import traced_step
 from .stream import Rows
 from .validation import Validation
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to optimise; `svi` tells what each means."""
-
-    steps: int = 5000
-    batch: int | None = None
-    lr: float = 0.05
-    optimiser: str = "Adam"
-    schedule: Literal["settle", "constant", "cosine"] = "settle"
-    clip: float | None = None
-    patience: int = 10
-    compile: Compile = "auto"
 
 
 class Fits(NamedTuple):
@@ -223,7 +209,7 @@ class Batch:
             "carried": self._carried,
         }
         tensors = {f"{kind}.{name}": value.clone() for kind, values in named.items() for name, value in values.items()}
-        tensors |= {"losses": self._losses[: self.done].clone(), "order": self._batches.order, **_generators(self._losses.device)}
+        tensors |= {"losses": self._losses[: self.done].clone(), "order": self._batches.order, **export_generators(self._losses.device)}
         if self._held:
             tensors["validation"] = self._held.curve
         record = {"done": self.done, "stopped": self.stopped, "averaged": self._average.count, "optimiser": numbers}
@@ -248,16 +234,4 @@ class Batch:
         if self._held:
             self._held.best, self._held.curve = kinds["best"], tensors["validation"].to(device)
         self._schedule.adopt(record["schedule"])
-        _set_generators(tensors, device)
-
-
-def _generators(device: torch.device) -> Values:
-    """The states of torch's random numbers."""
-    on_device = {"device_generator": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-    return {"generator": torch.get_rng_state(), **on_device}
-
-
-def _set_generators(tensors: Values, device: torch.device) -> None:
-    torch.set_rng_state(tensors["generator"].cpu())
-    if "device_generator" in tensors:
-        torch.cuda.set_rng_state(tensors["device_generator"].cpu(), device)
+        adopt_generators(tensors, device)

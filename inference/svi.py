@@ -13,28 +13,26 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Checkpoint, fingerprint
-from .compiling import Compile, check_compile
+from .compiling import Compile
 from .contrastive import ContrastiveDivergence
 from .graph import batched
 from .guides import check_name, starts
 from .memory import at_once
 from .objective import Objective
 from .objectives import OBJECTIVES, run_guide
-from .optimiser import check_optimiser
 from .pair import Pair
 from .posterior import Posterior
 from .program import Program, Values
 from .progress import progress_line
-from .restarts import Fits, Recipe, fit_batch
+from .recipe import Recipe, check_recipe, chosen
+from .restarts import Fits, fit_batch
 from .run import at_least, open_door, seeded
-from .schedule import check_schedule
 from .stream import Rows, glance, streamed
 from .suggest import unknown
 from .unconstrained import fixed
 from .validation import hold_out
 from .weighted import WeightedELBO
 
-USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle", "optimiser": "Adam"}
 KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "beta": WeightedELBO, "contrastive": ContrastiveDivergence}
 # Which objective an option is of.
 OPTIONS = {
@@ -77,7 +75,7 @@ def svi(
 
     The optimiser runs until the loss has stopped falling and a lower learning rate no longer lowers it, or for `steps` steps;
     the fit is the average of the parameters over the last rate's steps (`schedule`). What is not given is as in the pair's `recipe`,
-    or else as in `USUAL`.
+    or else as in `recipe.USUAL`.
 
     Arguments:
         x: rows, as `as_table` reads them; with `batch`, also rows that are streamed (`stream.as_stream`): a memory map, a large
@@ -97,7 +95,7 @@ def svi(
         draws: posterior draws to take from the fitted guide (1000).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
         compile: whether to compile the step; "auto" does so where that is likely to save time.
-        checkpoint: a folder to save the run to every half minute; the same call made again goes on from there.
+        checkpoint: a folder to save the run to every ten seconds; the same call made again goes on from there.
 
     Returns: a Posterior of one chain (a single draw for "map"; none where rows share no latent, and what the pair's networks have
         learnt is a point); stats: `loss` (step,), `lp` and `log_q` (1, draw), left out where the guide draws latents of rows, and
@@ -108,8 +106,7 @@ def svi(
         TypeError: an automatic guide, or "map", for a pair whose rows have continuous latents of their own.
     """
     given = {"lr": lr, "particles": particles, "steps": steps, "draws": draws, "schedule": schedule, "optimiser": optimiser}
-    given = USUAL | dict(getattr(pair, "recipe", {})) | {name: value for name, value in given.items() if value is not None}
-    lr, particles, steps, draws, schedule, optimiser = given.values()
+    lr, particles, steps, draws, schedule, optimiser = chosen(pair, given).values()
     recipe = Recipe(steps, batch, lr, optimiser, schedule, clip, patience, compile)
     check_recipe(recipe, particles=particles, restarts=restarts, draws=draws)
     at_least(0, seed=seed)
@@ -142,17 +139,6 @@ def svi(
     posterior = Posterior.of(pair, {**values, **derived}, {**fits.curves(best), **stats}, how, table, len(source))
     posterior = posterior.normalised(seed=seed) if pair.undirected else posterior
     return posterior if stream is None else replace(posterior, table=None)
-
-
-def check_recipe(recipe: Recipe, **counts: int) -> None:
-    """Refuse what cannot be optimised by. counts: other numbers that must be at least 1. Raises ValueError."""
-    at_least(1, steps=recipe.steps, batch=recipe.batch, patience=recipe.patience, **counts)
-    for name, value in {"lr": recipe.lr, "clip": recipe.clip}.items():
-        if not (name == "clip" and value is None) and (not isinstance(value, Real) or not 0 < value < math.inf):
-            raise ValueError(f"{name}={value!r} must be a positive number")
-    check_optimiser(recipe.optimiser)
-    check_schedule(recipe.schedule)
-    check_compile(recipe.compile)
 
 
 def _check_batch(batch: int | None, rows: int) -> None:

@@ -9,8 +9,7 @@ from torch import Tensor
 
 import zoo
 from inference import calibrate
-from inference.mcmc import hmc
-from inference.mcmc.run import KERNELS
+from inference.mcmc import KERNELS, hmc
 from tests.calibrated import CHAINS, QUICK, Conjugate, Fitted, named, said
 
 # Right pairs pass

@@ -14,7 +14,8 @@ from inference.diagnostics.calibration.thinning import thinned
 from inference.mcmc.run import KERNELS, draw_each
 from inference.objectives import NegativeELBO
 from inference.program import Program
-from inference.restarts import Recipe, fit_batch
+from inference.recipe import Recipe
+from inference.restarts import fit_batch
 from tests.calibrated import QUICK, Conjugate, Fitted, data_sets
 from tests.targets import CorrelatedGaussian
 

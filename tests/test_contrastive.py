@@ -14,7 +14,8 @@ from inference.contrastive import ContrastiveDivergence
 from inference.gibbs import Coupled
 from inference.graph import traced
 from inference.program import Program
-from inference.restarts import Batch, Recipe
+from inference.recipe import Recipe
+from inference.restarts import Batch
 from inference.tempering import tempered
 from tests.oracles.rbm import states
 

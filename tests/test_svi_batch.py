@@ -11,7 +11,8 @@ from inference.guides import starts
 from inference.objectives import NegativeELBO
 from inference.optimiser import NAMES
 from inference.program import Program
-from inference.restarts import Batch, Recipe, fit_batch
+from inference.recipe import Recipe
+from inference.restarts import Batch, fit_batch
 from inference.schedule import Constant, Cosine, Settling
 from tests.test_svi import Normal, _truth
 

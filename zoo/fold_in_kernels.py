@@ -11,7 +11,9 @@ compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 
 
 @compiled
-def fold_in(x, topics, concentration, most, near, shapes, counts):  # noqa: ANN001, ANN201
+def fold_in(
+    x: np.ndarray, topics: np.ndarray, concentration: np.ndarray, most: int, near: float, shapes: np.ndarray, counts: np.ndarray
+) -> None:
     """See `fold_in.py`. x: (N, V). topics: (V, K). concentration: (K,). Fills shapes (N, K), and counts (V, K) with their sum."""
     rows, words = x.shape
     number = len(concentration)

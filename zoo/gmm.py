@@ -14,7 +14,7 @@ from torch.distributions import constraints
 from inference import Pair, Permutation, Table, checks
 
 from . import pictures
-from .by_column import by_column
+from .by_column import by_column, center_and_spread
 from .covariance import MatrixPrecision, ScalarPrecision, clustered
 
 
@@ -113,9 +113,7 @@ class GaussianMixture(Pair):
     def read(cls, table: Table) -> dict[str, Any]:
         # Columns without a value or without spread are refused by `check`, by name: here they only must not stop us.
         x = table.x.flatten(1)
-        mean = x.nanmean(0).nan_to_num()
-        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
-        return {"dim": x.shape[1], "center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
+        return {"dim": x.shape[1], **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.two_dimensional(table, self.dim)

@@ -110,6 +110,29 @@ def _scratch(x: np.ndarray, loadings: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 @compiled
+def _moved(
+    transition: np.ndarray,
+    drift: np.ndarray,
+    before: np.ndarray,
+    spread: np.ndarray,
+    half: np.ndarray,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+) -> None:
+    """The states' mean (K,) and covariance (K, K) a step after they had mean `before` and covariance `spread`."""
+    product(transition, spread, half)
+    for i in range(len(mean)):
+        mean[i] = 0.0
+        for j in range(len(mean)):
+            mean[i] += transition[i, j] * before[j]
+        for j in range(i + 1):
+            total = drift[i] if i == j else 0.0
+            for k in range(len(mean)):
+                total += half[i, k] * transition[j, k]
+            covariance[i, j] = covariance[j, i] = total
+
+
+@compiled
 def _forward(
     start: np.ndarray,
     transition: np.ndarray,
@@ -135,16 +158,7 @@ def _forward(
         if t == 0:
             mean[:], covariance[:] = 0.0, np.diag(start)
         else:
-            product(transition, covariances[t - 1], half)
-            for i in range(states):
-                mean[i] = 0.0
-                for j in range(states):
-                    mean[i] += transition[i, j] * means[t - 1, j]
-                for j in range(i + 1):
-                    total = drift[i] if i == j else 0.0
-                    for k in range(states):
-                        total += half[i, k] * transition[j, k]
-                    covariance[i, j] = covariance[j, i] = total
+            _moved(transition, drift, means[t - 1], covariances[t - 1], half, mean, covariance)
         for d in range(x.shape[1]):
             spreads[t, d] = 0.0
             if np.isnan(x[t, d]):

@@ -131,6 +131,15 @@ def _probabilities(start: np.ndarray, transition: np.ndarray, first: np.ndarray,
 
 
 @compiled
+def _moved(before: np.ndarray, table: np.ndarray, after: np.ndarray) -> None:
+    """The probabilities (K,) of states a step after they were `before`."""
+    after[:] = 0.0
+    for j in range(len(before)):
+        for k in range(len(before)):
+            after[k] += before[j] * table[j, k]
+
+
+@compiled
 def _forward(
     start: np.ndarray,
     transition: np.ndarray,
@@ -149,16 +158,9 @@ def _forward(
     total, product = 0.0, 1.0
     for t in range(steps):
         if t == 0:
-            for k in range(states):
-                filtered[0, k] = start[k]
+            filtered[0] = start
         else:
-            table = transition[(t - 1) % len(transition)]
-            for k in range(states):
-                filtered[t, k] = 0.0
-            for j in range(states):
-                before = filtered[t - 1, j]
-                for k in range(states):
-                    filtered[t, k] += before * table[j, k]
+            _moved(filtered[t - 1], transition[(t - 1) % len(transition)], filtered[t])
         top = emission[t, 0]
         for k in range(1, states):
             top = max(top, emission[t, k])

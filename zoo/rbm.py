@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from inference import Pair, Table, checks
 from inference.missing import any_missing
 
-from .by_column import by_column
+from .by_column import by_column, center_and_spread
 from .filter_pictures import filters
 from .units import Binary, Bits, Gaussian
 
@@ -111,9 +111,7 @@ class RestrictedBoltzmannMachine(Pair):
     def read(cls, table: Table) -> dict[str, Any]:
         # What `check` refuses must not stop us here.
         x = table.x.flatten(1)
-        mean = x.nanmean(0).nan_to_num()
-        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
-        return {"dim": x.shape[1], "center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
+        return {"dim": x.shape[1], **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.two_dimensional(table, self.dim)

@@ -9,7 +9,17 @@ compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 
 
 @compiled
-def sweep(seed, texts, words, topics, by_text, by_word, totals, concentration, topic_concentration):  # noqa: ANN001, ANN201
+def sweep(
+    seed: int,
+    texts: np.ndarray,
+    words: np.ndarray,
+    topics: np.ndarray,
+    by_text: np.ndarray,
+    by_word: np.ndarray,
+    totals: np.ndarray,
+    concentration: np.ndarray,
+    topic_concentration: float,
+) -> None:
     """Draw the topic of each word given those of all others.
 
     texts, words, topics: (words in all,) of each word, the last drawn anew. by_text (N, K), by_word (V, K), totals (K,): how many
@@ -40,7 +50,7 @@ def sweep(seed, texts, words, topics, by_text, by_word, totals, concentration, t
 
 
 @compiled
-def tables(seed, counts, concentration, found):  # noqa: ANN001, ANN201
+def tables(seed: int, counts: np.ndarray, concentration: np.ndarray, found: np.ndarray) -> None:
     """Of counts (rows, columns) of draws from Polya urns with concentration (columns,), how many draws were new: found (columns,).
 
     The j-th draw of a column was new with probability a / (a + j - 1).

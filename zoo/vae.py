@@ -12,7 +12,7 @@ from torch.distributions.transforms import LowerCholeskyTransform
 from inference import Pair, Table, checks
 
 from . import code_pictures
-from .by_column import by_column
+from .by_column import by_column, center_and_spread
 from .code_priors import Mixture, StandardNormal
 from .likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from .nets import mlp, restart
@@ -128,11 +128,8 @@ class VariationalAutoencoder(Pair):
     def read(cls, table: Table) -> dict[str, Any]:
         # What `check` refuses must not stop us here.
         x = table.x.flatten(1)
-        mean = x.nanmean(0).nan_to_num()
-        spread = (x - mean).square().nanmean(0).sqrt().nan_to_num()
         most = x.nan_to_num().max().clamp(0, 1e6).long()
-        scale = {"center": mean.tolist(), "spread": torch.where(spread > 0, spread, 1.0).tolist()}
-        return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **scale}
+        return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.two_dimensional(table, self.dim)

@@ -19,18 +19,15 @@ from ..posterior import Posterior
 from ..program import Program, Values
 from ..progress import Tell, progress_line
 from ..run import at_least, open_door, seeded
-from ..suggest import unknown
 from ..unconstrained import Flat, check_jacobians, fixed
-from . import chees, hmc, nuts
 from .draws import Draws, refuse_too_many
 from .gibbs import draw_by_sweeps
+from .kernels import KERNELS, check_kernel
 from .noise import keys
 from .sampler import Sampler
 from .space import Space, suits_dense
 from .starts import from_guide, from_posterior
 
-KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "nuts": nuts.Kernel}
-NAMES = (*KERNELS, "gibbs")
 STEPS = 8
 BLOCK = 50
 
@@ -79,14 +76,13 @@ def mcmc(
             density is not finite. MemoryError: the draws will not fit.
         TypeError: the pair says that it is unsuited, has no sweeps for "gibbs", or rows have continuous latents and share none.
     """
-    settings = {"kernel": kernel, "chains": chains, "warmup": warmup, "draws": draws, "thin": thin, "target_acceptance": target_acceptance}
-    at_least(1, chains=chains, warmup=warmup, draws=draws, thin=thin)
+    counts = {"chains": chains, "warmup": warmup, "draws": draws, "thin": thin}
+    at_least(1, **counts)
     at_least(0, seed=seed)
     check_compile(compile)
-    if kernel not in NAMES:
-        raise ValueError(unknown("kernel", kernel, NAMES))
-    if target_acceptance is not None and not 0 < target_acceptance < 1:
-        raise ValueError(f"target_acceptance={target_acceptance!r} must lie between 0 and 1; 0.95 is careful")
+    own = checkpoint is None and start is None and target_acceptance is None
+    check_kernel(kernel, target_acceptance, own)
+    settings = {"kernel": kernel, **counts, "target_acceptance": target_acceptance}
     pair, table, rows = open_door(pair, x, device)
     pair.refuse_unsuited("mcmc")
     begin = time.perf_counter()
@@ -95,8 +91,6 @@ def mcmc(
         if not program.parameters:
             program.refuse_amortised("mcmc")
         if kernel == "gibbs":
-            if not (checkpoint is None and start is None and target_acceptance is None):
-                raise ValueError("kernel='gibbs' takes no checkpoint, start or target_acceptance; leave them out")
             values, stats, course = draw_by_sweeps(program, settings, tell)
         else:
             named = {**settings, "seed": seed}

@@ -14,7 +14,8 @@ from ..memory import at_once
 from ..objectives import NegativeELBO, run_guide
 from ..posterior import Posterior
 from ..program import Program, Values
-from ..restarts import Recipe, fit_batch
+from ..recipe import Recipe
+from ..restarts import fit_batch
 from ..unconstrained import Flat
 
 log = logging.getLogger("inference")

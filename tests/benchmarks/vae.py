@@ -18,7 +18,8 @@ from torch import Tensor, nn
 import inference
 from inference.objectives import MeanFieldELBO
 from inference.program import Program
-from inference.restarts import Recipe, fit_batch
+from inference.recipe import Recipe
+from inference.restarts import fit_batch
 
 from .side import apart
 

@@ -19,10 +19,10 @@ from ...pair import Pair
 from ...posterior import Posterior
 from ...program import Program, Values
 from ...progress import progress_line
-from ...restarts import Recipe
+from ...recipe import Recipe, check_recipe
 from ...run import at_least, choose_device, seeded
 from ...suggest import unknown
-from ...svi import check_recipe, maker
+from ...svi import maker
 from ..findings import Finding
 from ..verdict import Judged
 from . import ecdf

@@ -16,7 +16,8 @@ from ...memory import at_once
 from ...objectives import RenyiBound, run_guide
 from ...program import Program, Values
 from ...progress import Tell
-from ...restarts import Recipe, fit_batch
+from ...recipe import Recipe
+from ...restarts import fit_batch
 
 
 @dataclass(frozen=True)
