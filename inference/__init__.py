@@ -6,10 +6,10 @@ from .diagnostics.calibration import Calibration, calibrate
 from .mcmc import mcmc
 from .pair import Pair
 from .posterior import Posterior
-from .storage import load
+from .rows.table import Table, as_table
+from .saving.storage import load
 from .svi import svi
 from .symmetry import Permutation, Rotation, Sign, SignedPermutation, Symmetry
-from .table import Table, as_table
 
 __all__ = [
     "Calibration",

@@ -7,7 +7,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.func import vmap
 
-from .elimination import row_terms
+from .graphs.elimination import row_terms
 from .program import Program, Values
 
 # Draws of the guide for each row, by which what has no closed form is estimated.

@@ -2,7 +2,7 @@
 
 import torch
 
-from .table import Table
+from .rows.table import Table
 
 
 def two_dimensional(table: Table, dim: int) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 from torch.func import functional_call, vmap
 
-from .elimination import is_sample, local, row_terms
-from .lacking import Lacking, explained
+from .graphs.elimination import is_sample, local, row_terms
+from .graphs.lacking import Lacking, explained
 from .objective import Objective
 from .program import Program, Values, run_eagerly
 

@@ -13,8 +13,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pyro.nn import PyroModule
 from torch import Tensor
 
+from .rows.table import Table, as_table
 from .symmetry import Symmetry
-from .table import Table, as_table
 
 if TYPE_CHECKING:
     from .diagnostics.graph import GenerativeGraph
@@ -62,7 +62,7 @@ class Pair(PyroModule):
     - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
     - `given(latents)`: the distribution of rows whose latents, by name, are chosen, for all that moves in their space.
     - `reconstruct(value)`: the mean of the row through its latents, for `reconstruct`.
-    - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/sequences.py` tells.
+    - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/answers/sequences.py` tells.
     """
 
     hyperparameters: dict[str, Any]

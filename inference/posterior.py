@@ -13,14 +13,17 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from . import normaliser, predictive, record, some_draws, storage
-from .about_rows import AboutRows
+from . import record, some_draws
+from .answers import predictive
+from .answers.about_rows import AboutRows
 from .diagnostics import convert, predictive_checks, reweigh
 from .diagnostics.ahead import ahead
 from .diagnostics.loo import loo
 from .diagnostics.sensitivity import sensitivity
 from .pair import Pair
-from .table import Table
+from .rows.table import Table
+from .saving import storage
+from .undirected import normaliser
 
 if TYPE_CHECKING:
     from .diagnostics.graph import GenerativeGraph

@@ -19,8 +19,8 @@ from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-from .elimination import is_sample, local, row_terms
-from .lacking import Lacking, explained
+from .graphs.elimination import is_sample, local, row_terms
+from .graphs.lacking import Lacking, explained
 from .missing import any_missing
 from .pair import Pair
 

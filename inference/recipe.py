@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
 
-from .compiling import Compile, check_compile
-from .optimiser import check_optimiser
+from .fitting.optimiser import check_optimiser
+from .fitting.schedule import check_schedule
+from .graphs.compiling import Compile, check_compile
 from .run import at_least
-from .schedule import check_schedule
 
 USUAL = {"lr": 0.05, "particles": 8, "steps": 5000, "draws": 1000, "schedule": "settle", "optimiser": "Adam"}
 

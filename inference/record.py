@@ -7,7 +7,7 @@ import pyro
 import torch
 from torch import Tensor
 
-from .table import Table
+from .rows.table import Table
 
 if TYPE_CHECKING:
     from .posterior import Posterior

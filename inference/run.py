@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .pair import Pair
-from .table import Table, as_table, fit_for
+from .rows.table import Table, as_table, fit_for
 
 
 def open_door(pair: Pair, x: Any, device: str) -> tuple[Pair, Table, torch.Tensor]:

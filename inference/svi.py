@@ -12,11 +12,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .checkpoint import Checkpoint, fingerprint
-from .compiling import Compile
-from .contrastive import ContrastiveDivergence
-from .graph import batched
-from .guides import check_name, starts
+from .fitting.guides import check_name, starts
+from .fitting.restarts import Fits, fit_batch
+from .fitting.validation import hold_out
+from .graphs.compiling import Compile
+from .graphs.graph import batched
+from .graphs.unconstrained import fixed
 from .memory import at_once
 from .objective import Objective
 from .objectives import OBJECTIVES, run_guide
@@ -25,12 +26,11 @@ from .posterior import Posterior
 from .program import Program, Values
 from .progress import progress_line
 from .recipe import Recipe, check_recipe, chosen
-from .restarts import Fits, fit_batch
+from .rows.stream import Rows, glance, streamed
 from .run import at_least, open_door, seeded
-from .stream import Rows, glance, streamed
+from .saving.checkpoint import Checkpoint, fingerprint
 from .suggest import unknown
-from .unconstrained import fixed
-from .validation import hold_out
+from .undirected.contrastive import ContrastiveDivergence
 from .weighted import WeightedELBO
 
 KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "beta": WeightedELBO, "contrastive": ContrastiveDivergence}
@@ -86,9 +86,9 @@ def svi(
             divergence of rows' latents from their prior, that rises over `warmup` steps, and `free_bits` of it for nothing (1, 1 and
             0 unless given; `weighted.py`); or "contrastive", for undirected pairs (`particles` chains that make `sweeps` a step, by
             parallel tempering at so many `temperatures`; 1 and 1 unless given); by default the pair's own.
-        guide: None (the pair's own), "map" (a point), or one of `inference.guides.AUTOMATIC`, Pyro's.
+        guide: None (the pair's own), "map" (a point), or one of `inference.fitting.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
-        optimiser: one of `inference.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
+        optimiser: one of `inference.fitting.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
         schedule: "settle" (the default), or all `steps` at a "constant" rate or along a "cosine".
         validation: rows to hold out, a fraction or a table. The fit stops when they have gained nothing for `patience` times 50
             steps, and what was best for them is kept.

@@ -9,8 +9,8 @@ from torch.distributions import constraints
 
 import inference
 from inference import Posterior, as_table
-from zoo.columns import Columns
-from zoo.low_rank import LowRankGaussian
+from zoo.distributions.columns import Columns
+from zoo.distributions.low_rank import LowRankGaussian
 
 WEIGHT = torch.tensor([[1.0, 0.5], [1.0, -0.5], [-0.5, 1.0], [0.5, 1.0]], dtype=torch.float64)
 BIAS = torch.tensor([0.3, -0.2, 0.0, 1.0], dtype=torch.float64)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from inference import Pair, Permutation
-from zoo.gaussian import DiagonalGaussian
+from zoo.distributions.gaussian import DiagonalGaussian
 
 
 class Sound(Pair):

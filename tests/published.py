@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from inference import Pair
-from zoo.columns import Columns
-from zoo.hidden_markov import HiddenMarkov
+from zoo.distributions.columns import Columns
+from zoo.series.hidden_markov import HiddenMarkov
 
 FOLDER = Path(os.environ.get("ZOO_DATA", "")) / "posteriordb"
 REFERENCE_DRAWS = 10_000

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from inference.parquet import ParquetSource
-from inference.stream import Rows, as_stream
+from inference.rows.parquet import ParquetSource
+from inference.rows.stream import Rows, as_stream
 
 
 def numbered(count: int) -> np.ndarray:

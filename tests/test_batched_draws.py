@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch.func import vmap
 
-from inference.functorch import traceable
+from inference.graphs.functorch import traceable
 
 LAWS = {
     "cauchy": (lambda: dist.Cauchy(torch.tensor(1.0), torch.tensor(2.0)), stats.cauchy(1.0, 2.0)),

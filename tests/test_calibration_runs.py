@@ -11,11 +11,11 @@ import zoo
 from inference import calibrate
 from inference.diagnostics.calibration import calibration
 from inference.diagnostics.calibration.thinning import thinned
+from inference.fitting.restarts import fit_batch
 from inference.mcmc.run import KERNELS, draw_each
 from inference.objectives import NegativeELBO
 from inference.program import Program
 from inference.recipe import Recipe
-from inference.restarts import fit_batch
 from tests.calibrated import QUICK, Conjugate, Fitted, data_sets
 from tests.targets import CorrelatedGaussian
 

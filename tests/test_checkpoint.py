@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inference.checkpoint import Checkpoint, fingerprint
+from inference.saving.checkpoint import Checkpoint, fingerprint
 
 RUN = {"method": "svi", "settings": {"steps": 100, "batch": None, "lr": 0.05}, "seed": 3}
 

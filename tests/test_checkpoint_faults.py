@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inference.checkpoint import Checkpoint
+from inference.saving.checkpoint import Checkpoint
 
 from .test_checkpoint import RUN, check_whole, contents, saved
 

@@ -10,13 +10,13 @@ from torch.func import functional_call, grad
 import inference
 import zoo
 from inference.amortised import log_weight
-from inference.contrastive import ContrastiveDivergence
-from inference.gibbs import Coupled
-from inference.graph import traced
+from inference.fitting.restarts import Batch
+from inference.graphs.graph import traced
 from inference.program import Program
 from inference.recipe import Recipe
-from inference.restarts import Batch
-from inference.tempering import tempered
+from inference.undirected.contrastive import ContrastiveDivergence
+from inference.undirected.gibbs import Coupled
+from inference.undirected.tempering import tempered
 from tests.oracles.rbm import states
 
 BITS = (torch.rand(40, 5, generator=torch.Generator().manual_seed(1)) < torch.linspace(0.2, 0.8, 5)).double()

@@ -14,7 +14,7 @@ from torch.distributions import Dirichlet, Gamma, Normal, StudentT, biject_to, c
 import inference
 import zoo
 from inference import Posterior, diagnose
-from inference.predictive import log_prior
+from inference.answers.predictive import log_prior
 
 from .posteriors import SITES, by_svi, chains, from_guide, switched
 from .targets import CorrelatedGaussian, Counts, UnknownNormal, correlated_rows, counts_rows, normal_rows
@@ -122,7 +122,7 @@ def test_the_density_of_the_prior_is_by_site():
     assert set(found) == {"weights", "precision_trils", "locs"}
     np.testing.assert_allclose(found["weights"], Dirichlet(torch.ones(2)).log_prob(posterior.draws["weights"]))
     rows = posterior.log_likelihood(posterior.table).sum(-1)
-    program = inference.predictive.program_for(posterior, posterior.table)[0]
+    program = inference.answers.predictive.program_for(posterior, posterior.table)[0]
     one = {name: draws[2, 3] for name, draws in posterior.draws.items() if name in program.parameters}
     assert float(sum(found.values())[2, 3] + rows[2, 3]) == pytest.approx(float(program.log_joint(one, program.x)))
 

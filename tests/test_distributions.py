@@ -8,14 +8,14 @@ import torch
 from scipy.stats import multivariate_normal, wishart
 from torch.distributions import biject_to
 
+from inference.graphs.unconstrained import Flat
 from inference.missing import known_missing
 from inference.program import Program
 from inference.supports import VectorToCholesky, cholesky
-from inference.unconstrained import Flat
 from tests.oracles import gmm as oracle
-from zoo.gaussian import DiagonalGaussian, Gaussian
+from zoo.distributions.gaussian import DiagonalGaussian, Gaussian
+from zoo.distributions.wishart import WishartTril
 from zoo.gmm import GaussianMixture
-from zoo.wishart import WishartTril
 
 
 def _tril(dim: int) -> torch.Tensor:

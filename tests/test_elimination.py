@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import grad
 
 from inference import Pair
-from inference.functorch import traceable
+from inference.graphs.functorch import traceable
 from inference.program import Program
 
 START = torch.tensor([0.3, 0.7], dtype=torch.float64)

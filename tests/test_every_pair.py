@@ -13,9 +13,10 @@ from torch.func import grad_and_value, vmap
 
 import inference
 import zoo
-from inference import contract, predictive
-from inference.functorch import traceable
-from inference.graph import batched, traced
+from inference import contract
+from inference.answers import predictive
+from inference.graphs.functorch import traceable
+from inference.graphs.graph import batched, traced
 from inference.missing import known_missing
 from inference.objectives import run_guide
 from inference.program import Program

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.bars import bars
-from zoo.fold_in import _dense, fold_in
+from zoo.topics.fold_in import _dense, fold_in
 
 
 def test_the_mixture_of_a_text_is_near_its_law_given_the_topics():

@@ -11,7 +11,7 @@ from torch.func import grad
 
 import inference
 import zoo
-from inference.functorch import traceable
+from inference.graphs.functorch import traceable
 from inference.missing import known_missing
 from inference.program import Program
 from tests.oracles import gmm as oracle

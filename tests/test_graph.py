@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.func import grad_and_value, vmap
 
-from inference.graph import batched, traced
+from inference.graphs.graph import batched, traced
 
 
 @pytest.mark.parametrize("dims", [(-1, 0, 1), (0, 1, 2), (2, 1, 0), (-3, -2, -1)], ids=str)

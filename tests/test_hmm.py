@@ -11,11 +11,12 @@ from torch import Tensor
 
 import inference
 import zoo
-from inference import Posterior, sequences
+from inference import Posterior
+from inference.answers import sequences
 from inference.program import Program
 from tests.oracles import hmm as oracle
-from zoo import series_quantities
-from zoo.hidden_markov import stationary
+from zoo.series import quantities
+from zoo.series.hidden_markov import stationary
 
 
 def _tensor(values: list) -> Tensor:
@@ -244,5 +245,5 @@ def test_quantities_of_steps_pass_over_gaps():
     values = x[..., 0] - 3.0
     lagged = (values[0, 2] * values[0, 3] + values[1, 0] * values[1, 1]) / 2
     spread = values[~values.isnan()].square().mean()
-    assert series_quantities.autocorrelation(x, 0) == lagged / spread
-    assert series_quantities.changes(x, 1) == 2 / 5
+    assert quantities.autocorrelation(x, 0) == lagged / spread
+    assert quantities.changes(x, 1) == 2 / 5

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 import zoo
-from inference.graph import traced
-from zoo import kalman, over_series
+from inference.graphs.graph import traced
+from zoo.series import kalman, over_series
 
 SERIES, STEPS, STATES, COLUMNS = 3, 6, 3, 2
 SIZES = [(STATES,), (STATES, STATES), (STATES,), (COLUMNS, STATES), (COLUMNS,), (SERIES, STEPS, COLUMNS)]

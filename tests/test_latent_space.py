@@ -15,7 +15,7 @@ from torch.distributions import constraints
 import inference
 import zoo
 from tests.linear import BIAS, NOISE, WEIGHT, Linear, posterior_of, rows
-from zoo.columns import Columns
+from zoo.distributions.columns import Columns
 
 
 class Globe(inference.Pair):

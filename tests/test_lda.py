@@ -11,8 +11,8 @@ import torch
 import inference
 import zoo
 from tests.bars import bars, off
-from zoo.fold_in import fold_in
-from zoo.topic_answers import halves
+from zoo.topics.answers import halves
+from zoo.topics.fold_in import fold_in
 
 
 def test_topics_of_bars_are_found_whatever_the_method():

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 import inference
-from inference import as_table, memory, predictive, refill
+from inference import as_table, memory
+from inference.answers import predictive, refill
 from inference.program import Program
 from tests.linear import BIAS, NOISE, WEIGHT, Linear, exact, filled, posterior_of, rows
 

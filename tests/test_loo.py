@@ -14,7 +14,8 @@ from torch import Tensor
 
 import inference
 import zoo
-from inference import Finding, Pair, Posterior, as_table, diagnose, predictive
+from inference import Finding, Pair, Posterior, as_table, diagnose
+from inference.answers import predictive
 from inference.diagnostics.loo import relative_efficiency
 from tests.conjugate import Location, by_chains, by_guide, left_out, location, rows, scaled
 from tests.oracles import gmm as oracle

@@ -9,9 +9,9 @@ from scipy.special import logsumexp
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from inference.graph import traced
+from inference.graphs.graph import traced
 from tests.oracles import hmm as oracle
-from zoo import markov, markov_cpu, markov_scan, over_series
+from zoo.series import markov, markov_cpu, markov_scan, over_series
 
 SERIES, STEPS, STATES = 3, 5, 3
 

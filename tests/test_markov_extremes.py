@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo import markov, markov_cpu, markov_scan
+from zoo.series import markov, markov_cpu, markov_scan
 
 COPIES = 16
 

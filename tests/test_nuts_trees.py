@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.graph import traced
+from inference.graphs.graph import traced
 from inference.mcmc import nuts_loops, nuts_tensors
 from inference.mcmc.leapfrog import init
 from inference.mcmc.noise import keys

@@ -13,7 +13,7 @@ from torch.distributions import constraints
 from torch.func import grad_and_value, vmap
 
 import inference
-from inference.functorch import traceable
+from inference.graphs.functorch import traceable
 from inference.objectives import OBJECTIVES, MeanFieldELBO, NegativeELBO, NegativeIWAE, RenyiBound
 from inference.program import Program
 

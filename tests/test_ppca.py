@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 import inference
 import zoo
 from inference.missing import known_missing
-from zoo.low_rank import LowRankGaussian
+from zoo.distributions.low_rank import LowRankGaussian
 
 IRIS = load_iris().data
 FLAT = {"loc_scale": 1e4, "loading_scale": 1e4, "noise_scale": 1e4}

@@ -13,7 +13,8 @@ from torch import Tensor
 
 import inference
 import zoo
-from inference import Finding, Pair, Posterior, as_table, diagnose, memory, replicate
+from inference import Finding, Pair, Posterior, as_table, diagnose, memory
+from inference.answers import replicate
 from inference.diagnostics.quantities import BY_COLUMN, quantile
 from tests.conjugate import Location, by_chains, location, rows
 from tests.normals import heavy_tails, normal_rows, one_normal, rows_with_holes, two_clumps

@@ -12,8 +12,8 @@ import inference
 import zoo
 from inference.diagnostics.codes import codes
 from tests.bars import bars
-from zoo.softmax_normal import SoftmaxNormal
-from zoo.topic_answers import halves
+from zoo.distributions.softmax_normal import SoftmaxNormal
+from zoo.topics.answers import halves
 
 
 @pytest.fixture(scope="module")

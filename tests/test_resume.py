@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import inference
-import inference.checkpoint
+import inference.saving.checkpoint
 from inference.mcmc import KERNELS, run
 
 
@@ -42,7 +42,7 @@ X = torch.stack([torch.linspace(-1, 1, 12), torch.linspace(-1, 1, 12) ** 3 + 1],
 
 @pytest.fixture(autouse=True)
 def saves_at_every_chance(monkeypatch):
-    monkeypatch.setattr(inference.checkpoint.Checkpoint, "due", property(lambda self: True))
+    monkeypatch.setattr(inference.saving.checkpoint.Checkpoint, "due", property(lambda self: True))
     monkeypatch.setattr(run, "BLOCK", 3)
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from inference.functorch import traceable
-from inference.graph import batched
+from inference.graphs.functorch import traceable
+from inference.graphs.graph import batched
 from inference.objectives import OBJECTIVES, MeanFieldELBO, NegativeELBO
 from inference.program import Program
 from tests.linear import BIAS, NOISE, Linear, exact, rows

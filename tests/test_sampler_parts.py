@@ -7,7 +7,7 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from inference.graph import traced
+from inference.graphs.graph import traced
 from inference.mcmc import KERNELS
 from inference.mcmc.leapfrog import Point, init, kinetic, leapfrog
 from inference.mcmc.noise import GOLDEN, _mixed, keys, normal, uniform

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference import Posterior, predictive
+from inference import Posterior
+from inference.answers import predictive
 from tests.conjugate import Location, by_chains, by_guide, location, rows
 from tests.normals import normal_rows, one_normal
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from inference.shuffle import orders, shuffled
+from inference.rows.shuffle import orders, shuffled
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 97, 1000, 65537])

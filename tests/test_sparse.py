@@ -10,9 +10,10 @@ import scipy.sparse
 
 import inference
 import zoo
-from inference import as_table, sparse, stream
-from inference.sparse import SparseSource
-from inference.stream import Rows, as_stream
+from inference import as_table
+from inference.rows import sparse, stream
+from inference.rows.sparse import SparseSource
+from inference.rows.stream import Rows, as_stream
 
 COUNTS = scipy.sparse.csr_matrix(np.array([[0, 2, 1], [0, 0, 0], [3, 0, 1]]))
 LDAC = "2 2:1 1:2\n0\n2 0:3 2:1\n"

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from inference import parquet
-from inference.parquet import ParquetSource
-from inference.stream import Rows, as_stream
+from inference.rows import parquet
+from inference.rows.parquet import ParquetSource
+from inference.rows.stream import Rows, as_stream
 from tests.streamed import KINDS, Items, make, mapped, numbered, taken, written
 
 

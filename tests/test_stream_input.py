@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, WeightedRandomSampler
 
-from inference import parquet, stream
-from inference.parquet import ParquetSource
-from inference.stream import Rows, as_stream
+from inference.rows import parquet, stream
+from inference.rows.parquet import ParquetSource
+from inference.rows.stream import Rows, as_stream
 from tests.streamed import KINDS, Items, make, mapped, numbered, taken, written
 
 

@@ -5,15 +5,15 @@ import torch
 from torch import Tensor
 
 import inference
-from inference.functorch import traceable
-from inference.graph import traced
-from inference.guides import starts
+from inference.fitting.guides import starts
+from inference.fitting.optimiser import NAMES
+from inference.fitting.restarts import Batch, fit_batch
+from inference.fitting.schedule import Constant, Cosine, Settling
+from inference.graphs.functorch import traceable
+from inference.graphs.graph import traced
 from inference.objectives import NegativeELBO
-from inference.optimiser import NAMES
 from inference.program import Program
 from inference.recipe import Recipe
-from inference.restarts import Batch, fit_batch
-from inference.schedule import Constant, Cosine, Settling
 from tests.test_svi import Normal, _truth
 
 Values = dict[str, Tensor]

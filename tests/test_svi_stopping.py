@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.distributions import constraints
 
 import inference
-from inference.blame import blame
+from inference.fitting.blame import blame
+from inference.fitting.restarts import Batch
 from inference.objectives import NegativeELBO
 from inference.program import Program
-from inference.restarts import Batch
 from tests.test_svi import Normal, _findings
 
 

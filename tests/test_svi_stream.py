@@ -38,7 +38,7 @@ def test_a_streamed_fit_finds_the_posterior_of_all_rows(rows, kind):
 def test_a_streamed_fit_resumes_to_the_same_parameters(rows, tmp_path, monkeypatch):
     settings = {"batch": 32, "steps": 120, "schedule": "constant", "draws": 10, "device": "cpu"}
     whole = inference.svi(Normal(), rows, **settings)
-    monkeypatch.setattr(inference.checkpoint.Checkpoint, "due", property(lambda self: True))
+    monkeypatch.setattr(inference.saving.checkpoint.Checkpoint, "due", property(lambda self: True))
     told = []
 
     def stop(*_):
@@ -47,7 +47,7 @@ def test_a_streamed_fit_resumes_to_the_same_parameters(rows, tmp_path, monkeypat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(inference.restarts.Batch, "_judge", stop)
+        patched.setattr(inference.fitting.restarts.Batch, "_judge", stop)
         part = inference.svi(Normal(), rows, checkpoint=tmp_path / "run", **settings)
     assert part.how["stopped"].startswith("interrupted after 50")
     again = inference.svi(Normal(), rows, checkpoint=tmp_path / "run", **settings)

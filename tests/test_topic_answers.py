@@ -7,8 +7,8 @@ import pytest
 import inference
 import zoo
 from tests.bars import bars
-from zoo.coherence import coherence_of
 from zoo.text import word_counts
+from zoo.topics.coherence import coherence_of
 
 
 def test_words_of_topics_are_told_with_what_is_known_of_them():

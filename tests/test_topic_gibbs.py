@@ -13,7 +13,7 @@ import zoo
 from inference.diagnostics.convergence import convergence
 from tests.bars import bars
 from tests.oracles import lda as oracle
-from zoo.topic_gibbs import TopicGibbs
+from zoo.topics.gibbs import TopicGibbs
 
 GIVEN = {"concentration": 0.7, "topic_concentration": 0.9}
 SMALL = oracle.COUNTS[:3]

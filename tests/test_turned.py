@@ -12,7 +12,7 @@ from torch import Tensor
 import inference
 import zoo
 from inference.diagnostics.khat import gap, khat
-from zoo.turned import Turned, log_volume, uniform_rotation
+from zoo.distributions.turned import Turned, log_volume, uniform_rotation
 
 IRIS = load_iris().data
 

@@ -12,7 +12,7 @@ import inference
 import zoo
 from inference import as_table
 from tests.oracles import vae as oracle
-from zoo.low_rank import LowRankGaussian
+from zoo.distributions.low_rank import LowRankGaussian
 
 LATENTS = 3
 

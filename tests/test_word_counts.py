@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zoo.word_counts import WordCounts
+from zoo.distributions.word_counts import WordCounts
 
 
 def test_counts_of_words_are_negative_binomial_in_number_and_filled_by_their_law():

@@ -20,8 +20,8 @@ from torch.distributions import constraints
 
 from inference.supports import cholesky
 
-from .gaussian import DiagonalGaussian, Gaussian
-from .wishart import WishartTril
+from .distributions.gaussian import DiagonalGaussian, Gaussian
+from .distributions.wishart import WishartTril
 
 
 class Clustered(NamedTuple):

@@ -16,9 +16,9 @@ from torch.distributions import constraints
 from inference import Pair, Rotation, SignedPermutation, Symmetry, Table, checks
 
 from .by_column import by_column, center_and_spread
+from .distributions.low_rank import LowRankGaussian
 from .factor_pictures import loadings
 from .loading_guides import NormalRows, TurnedLoadings
-from .low_rank import LowRankGaussian
 
 
 class FactorAnalysis(Pair):
@@ -35,9 +35,10 @@ class FactorAnalysis(Pair):
     | variances | derived                                            | (Q,)  | of the rows along the principal axes, noise apart |
 
     Without `ard` the factors may be rotated, and are told along the principal axes; with it, each may change its place and sign.
-    The guide of loadings that may be rotated is drawn about the principal axes, and then turned uniformly (`zoo/turned.py`); with
-    `ard` it is Normal for each column's. It is log-normal for the noise and, given both, Normal for the location with the covariance
-    of the mean of `q_count` rows; and Gamma for the relevance, which it knows in closed form given the loadings.
+    The guide of loadings that may be rotated is drawn about the principal axes, and then turned uniformly
+    (`zoo/distributions/turned.py`); with `ard` it is Normal for each column's. It is log-normal for the noise and, given both, Normal
+    for the location with the covariance of the mean of `q_count` rows; and Gamma for the relevance, which it knows in closed form
+    given the loadings.
 
     Of few columns many factors cannot be told: with (D - Q)^2 < D + Q loadings and noise are not identified even up to rotation.
 

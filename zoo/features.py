@@ -9,7 +9,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import inference
-from inference.latent import Encoded
+from inference.answers.latent import Encoded
 
 from .registry import create
 

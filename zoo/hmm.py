@@ -15,10 +15,11 @@ from torch.distributions import constraints
 
 from inference import Pair, Permutation, Table, checks
 
-from . import series_checks, series_pictures, series_quantities
 from .by_column import by_column, center_and_spread
-from .emissions import log, make
-from .hidden_markov import HiddenMarkov, stationary
+from .series import checks as series_checks
+from .series import pictures, quantities
+from .series.emissions import log, make
+from .series.hidden_markov import HiddenMarkov, stationary
 
 Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
 ROUNDS, SAMPLE = 30, 10_000
@@ -176,7 +177,7 @@ class HiddenMarkovModel(Pair):
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return series_quantities.of_columns([name in ("categorical", "bernoulli") for name in self.families])
+        return quantities.of_columns([name in ("categorical", "bernoulli") for name in self.families])
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
@@ -201,7 +202,7 @@ class HiddenMarkovModel(Pair):
         return {"state": states, "next": states, **self.emission.labels(list(range(self.dim)))}
 
     any_length = True
-    picture = staticmethod(series_pictures.states)
+    picture = staticmethod(pictures.states)
 
 
 def _initial(initial: str | list[float], states: int) -> Tensor:

@@ -12,10 +12,11 @@ from torch.distributions import constraints
 
 from inference import Pair, Permutation, Table
 
-from . import topic_answers, topic_checks, topic_pictures
-from .fold_in import fold_in
-from .topic_gibbs import TopicGibbs
-from .word_counts import WordCounts
+from .distributions.word_counts import WordCounts
+from .topics import checks, pictures
+from .topics.answers import ANSWERS
+from .topics.fold_in import fold_in
+from .topics.gibbs import TopicGibbs
 
 # Sweeps of the Gibbs sampler from which a guide sets out.
 SWEEPS = 100
@@ -38,11 +39,11 @@ class LatentDirichletAllocation(Pair):
     | x                   | WordCounts(mixture @ topics, ...)         | (N, V) | counts of words; `NaN` is integrated out      |
 
     The topic of each word is summed out, and so is the rate at which a text is long: a negative binomial number of words is
-    multinomial, see `zoo/word_counts.py`. Texts' lengths tell nothing of their topics. The guide is Dirichlet for each topic, and for
-    the mixture of each text given the topics, by a fixed point (`zoo/fold_in.py`), so that texts never seen cost the same. Its
-    parameters take natural gradient steps.
+    multinomial, see `zoo/distributions/word_counts.py`. Texts' lengths tell nothing of their topics. The guide is Dirichlet for each
+    topic, and for the mixture of each text given the topics, by a fixed point (`zoo/topics/fold_in.py`), so that texts never seen cost
+    the same. Its parameters take natural gradient steps.
 
-    `mcmc` with kernel="gibbs" draws the topic of each word in turn, topics and mixtures integrated out (`zoo/topic_gibbs.py`).
+    `mcmc` with kernel="gibbs" draws the topic of each word in turn, topics and mixtures integrated out (`zoo/topics/gibbs.py`).
 
     Reference: Blei, Ng & Jordan 2003, "Latent Dirichlet allocation", JMLR 3; Griffiths & Steyvers 2004, "Finding scientific topics",
     PNAS 101; Wallach, Mimno & McCallum 2009, "Rethinking LDA: why priors matter", NeurIPS; Hoffman, Blei, Wang & Paisley 2013,
@@ -154,10 +155,10 @@ class LatentDirichletAllocation(Pair):
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
-        return topic_checks.sizes(table)
+        return checks.sizes(table)
 
     def check(self, table: Table, fitting: bool) -> None:
-        topic_checks.corpus(table, self.topics, self.vocabulary, fitting)
+        checks.corpus(table, self.topics, self.vocabulary, fitting)
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
@@ -171,8 +172,8 @@ class LatentDirichletAllocation(Pair):
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         return {"topic": list(range(self.topics)), "word": columns}
 
-    answers = topic_answers.ANSWERS
-    picture = staticmethod(topic_pictures.topics)
+    answers = ANSWERS
+    picture = staticmethod(pictures.topics)
 
 
 def _tables(shapes: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,11 @@ from torch.distributions.transforms import ReshapeTransform
 from inference import Pair, SignedPermutation, Table, checks
 from inference.supports import cholesky
 
-from . import series_checks, series_pictures, series_quantities
 from .by_column import by_column, center_and_spread
-from .low_rank import LowRankGaussian
-from .state_space import StateSpace
+from .distributions.low_rank import LowRankGaussian
+from .series import checks as series_checks
+from .series import pictures, quantities
+from .series.state_space import StateSpace
 
 ITERATIONS = 100
 
@@ -165,7 +166,7 @@ class LinearGaussianStateSpace(Pair):
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return series_quantities.of_columns([False] * self.dim)
+        return quantities.of_columns([False] * self.dim)
 
     @property
     def symmetries(self) -> tuple[SignedPermutation, ...]:
@@ -177,7 +178,7 @@ class LinearGaussianStateSpace(Pair):
         return {"column": list(range(self.dim)), "state": list(range(self.states))}
 
     any_length = True
-    picture = staticmethod(series_pictures.numbers)
+    picture = staticmethod(pictures.numbers)
 
 
 def _drift(persistence: Tensor) -> Tensor:

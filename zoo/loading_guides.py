@@ -8,7 +8,7 @@ from torch.distributions import constraints
 
 from inference.supports import cholesky
 
-from .turned import Turned
+from .distributions.turned import Turned
 
 
 class NormalRows(PyroModule):

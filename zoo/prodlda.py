@@ -12,13 +12,14 @@ from torch.distributions import constraints
 
 from inference import Pair, Permutation, Table
 
-from . import topic_answers, topic_checks, topic_pictures
 from .by_column import by_column
-from .nets import restart
-from .softmax_normal import SoftmaxNormal
-from .topic_encoder import TopicEncoder
-from .topic_gibbs import TopicGibbs
-from .word_counts import WordCounts
+from .codes.nets import restart
+from .distributions.softmax_normal import SoftmaxNormal
+from .distributions.word_counts import WordCounts
+from .topics import checks, pictures
+from .topics.answers import ANSWERS
+from .topics.encoder import TopicEncoder
+from .topics.gibbs import TopicGibbs
 
 # Sweeps of the sampler of mixtures that add from which a guide sets out, what a word is taken to have beside its counts in each
 # topic, and how far from the background topics that multiply are, beside those that add.
@@ -37,7 +38,7 @@ class ProductLDA(Pair):
 
     The prior on mixtures is the one nearest to Dirichlet(concentration) by Laplace's approximation in the logits. The guide is Normal
     for each weight, and for the logits of a text's mixture, with mean and scale from an encoder of how far its words are from those
-    foretold (`zoo/topic_encoder.py`). It sets out from topics that a Gibbs sampler of `lda` has found in a few sweeps: from random
+    foretold (`zoo/topics/encoder.py`). It sets out from topics that a Gibbs sampler of `lda` has found in a few sweeps: from random
     ones some would never leave the background, which is the collapse of topics that the source meets with dropout and batch norm.
 
     Reference: Srivastava & Sutton 2017, "Autoencoding variational inference for topic models", ICLR; Eisenstein, Ahmed & Xing 2011,
@@ -106,10 +107,10 @@ class ProductLDA(Pair):
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
         often = table.x.flatten(1).nansum(0).clamp(min=0) + 1
-        return {**topic_checks.sizes(table), "background": (often / often.sum()).log().tolist()}
+        return {**checks.sizes(table), "background": (often / often.sum()).log().tolist()}
 
     def check(self, table: Table, fitting: bool) -> None:
-        topic_checks.corpus(table, self.topics, self.vocabulary, fitting)
+        checks.corpus(table, self.topics, self.vocabulary, fitting)
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
@@ -122,5 +123,5 @@ class ProductLDA(Pair):
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         return {"topic": list(range(self.topics)), "word": columns}
 
-    answers = topic_answers.ANSWERS
-    picture = staticmethod(topic_pictures.topics)
+    answers = ANSWERS
+    picture = staticmethod(pictures.topics)

@@ -12,8 +12,8 @@ from inference import Pair, Table, checks
 from inference.missing import any_missing
 
 from .by_column import by_column, center_and_spread
-from .filter_pictures import filters
-from .units import Binary, Bits, Gaussian
+from .codes.filter_pictures import filters
+from .codes.units import Binary, Bits, Gaussian
 
 # Steps of mean field by which the guide sees rows with holes.
 SETTLING = 5
@@ -33,7 +33,7 @@ class RestrictedBoltzmannMachine(Pair):
 
     Of binary units E(x, h) = -a'x - b'h - (x - center)' weights (h - sigmoid(b)). Both layers are centred, so that biases do not have to
     follow the weights as they grow. The guide is exact, the hidden units being independent given a row: Bernoulli(logits b + weights'
-    (x - center)); given a row with holes, by a few steps of mean field. The families of `x` are in `zoo/units.py`.
+    (x - center)); given a row with holes, by a few steps of mean field. The families of `x` are in `zoo/codes/units.py`.
 
     Reference: Smolensky 1986, "Information processing in dynamical systems: foundations of harmony theory", MIT Press; Hinton 2012, "A
     practical guide to training restricted Boltzmann machines", and Montavon & Mueller 2012, "Deep Boltzmann machines and the centering

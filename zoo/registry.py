@@ -74,8 +74,8 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
 def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
     """A pair of a class that need not have a name here; else as `create`."""
     from inference.pair import checked
-    from inference.stream import glance
-    from inference.table import fit_for
+    from inference.rows.stream import glance
+    from inference.rows.table import fit_for
 
     given = checked(cls, hyperparameters)
     if x is None:

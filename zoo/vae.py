@@ -11,11 +11,11 @@ from torch.distributions.transforms import LowerCholeskyTransform
 
 from inference import Pair, Table, checks
 
-from . import code_pictures
 from .by_column import by_column, center_and_spread
-from .code_priors import Mixture, StandardNormal
-from .likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
-from .nets import mlp, restart
+from .codes import pictures
+from .codes.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
+from .codes.nets import mlp, restart
+from .codes.priors import Mixture, StandardNormal
 
 # A lower triangle as it is, the diagonal in logarithms.
 CHOLESKY = LowerCholeskyTransform()
@@ -31,8 +31,8 @@ class VariationalAutoencoder(Pair):
     | x       | `likelihood`(decoder(z)), each column | (N, D) | the rows; `NaN` is integrated out                    |
 
     The guide is Normal for each code, with the mean and scales that an encoder with the same layers, backwards, gives for the row;
-    or, with `covariance` "full", the mean and a Cholesky factor. Priors are in `zoo/code_priors.py`, the families of `x` in
-    `zoo/likelihoods.py`. With no hidden layer and likelihood "gaussian" this is probabilistic principal component analysis: at the
+    or, with `covariance` "full", the mean and a Cholesky factor. Priors are in `zoo/codes/priors.py`, the families of `x` in
+    `zoo/codes/likelihoods.py`. With no hidden layer and likelihood "gaussian" this is probabilistic principal component analysis: at the
     best weights the columns of the decoder are the principal directions, which suits the guide.
 
     Reference: Kingma & Welling 2014, "Auto-encoding variational Bayes", ICLR; Rezende, Mohamed & Wierstra 2014, "Stochastic
@@ -146,4 +146,4 @@ class VariationalAutoencoder(Pair):
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         return {"column": columns, "code": list(range(self.latents))}
 
-    picture = staticmethod(code_pictures.codes)
+    picture = staticmethod(pictures.codes)

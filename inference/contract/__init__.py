@@ -12,7 +12,7 @@ import pyro
 import torch
 
 from ..pair import Pair
-from ..table import as_table
+from ..rows.table import as_table
 from . import fits, graphs, parameters, reading, recovery, rows, running, symmetries
 from .fault import Fault, Place
 from .subject import Subject

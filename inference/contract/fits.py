@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..posterior import Posterior
-from ..storage import load
+from ..saving.storage import load
 from .fault import Fault
 from .subject import Subject
 

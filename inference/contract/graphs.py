@@ -9,8 +9,8 @@ from pyro import poutine
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from ..elimination import is_sample
-from ..graph import batched, traced
+from ..graphs.elimination import is_sample
+from ..graphs.graph import batched, traced
 from .fault import Fault
 from .subject import Subject
 

@@ -7,7 +7,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from ..elimination import is_sample, local, row_terms
+from ..graphs.elimination import is_sample, local, row_terms
 from ..objectives import log_density
 from ..program import Program, Values
 from .fault import Fault, Place

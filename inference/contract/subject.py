@@ -13,14 +13,14 @@ from pyro import poutine
 from torch import Tensor
 
 from ..amortised import given_rows
-from ..functorch import traceable
+from ..graphs.functorch import traceable
+from ..graphs.unconstrained import Flat
 from ..missing import known_missing
 from ..objective import Objective
 from ..pair import Pair
 from ..posterior import Posterior
 from ..program import Program, Values
 from ..run import seeded
-from ..unconstrained import Flat
 from .fault import Place
 from .source import Sites, Source
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ..graph import batched
+from ..graphs.graph import batched
 from ..run import seeded
 from .fault import Fault
 from .subject import Subject

@@ -9,9 +9,9 @@ import arviz_stats
 import numpy as np
 from scipy.special import logsumexp
 
-from ..predictive import LOGS, rows_of, some_rows
+from ..answers.predictive import LOGS, rows_of, some_rows
+from ..answers.sequences import step_densities
 from ..program import Program
-from ..sequences import step_densities
 from .elpd import elpd_data, relative_efficiency
 from .khat import has_ratios, log_ratios, smoothed, trusted_up_to
 from .rows import refuse_draws

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from ..graph import batched
+from ..answers.predictive import over_draws
+from ..graphs.graph import batched
+from ..graphs.unconstrained import Flat, check_jacobians
 from ..memory import at_once
-from ..predictive import over_draws
 from ..program import Program, Values
 from ..run import seeded
 from ..symmetry import Rotation, Symmetry
-from ..unconstrained import Flat, check_jacobians
 from .convergence import ess_mean
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import torch
 from scipy.special import logsumexp
 
 from ..amortised import log_weights, moments
-from ..predictive import amortised, averaged, over_draws, program_for, row_chunks
+from ..answers.predictive import amortised, averaged, over_draws, program_for, row_chunks
+from ..rows.table import Table
 from ..run import seeded
-from ..table import Table
 from .findings import Finding
 from .khat import smoothed, trusted_up_to
 

@@ -61,7 +61,7 @@ def to_arviz(
 
 def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Collection[str]) -> tuple[set[str], dict[str, str]]:
     """The groups to make that are not always there, and what to say of one left out. Raises ValueError for one that cannot be."""
-    from .. import predictive
+    from ..answers import predictive
 
     asked = set(MORE if groups == "all" else [groups] if isinstance(groups, str) else groups)
     for name in asked - set(MORE):
@@ -96,7 +96,7 @@ def _group(
 
 def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: int) -> dict[str, xr.Dataset]:
     """The groups whose variable is `x`, the rows; and the prior's density, to know which takes a row."""
-    from .. import predictive, replicate
+    from ..answers import predictive, replicate
 
     table, found = posterior.table, {}
     if "posterior_predictive" in asked or "prior_predictive" in asked:
@@ -127,7 +127,7 @@ def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: i
 
 def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, seed: int, group: partial) -> dict[str, xr.Dataset]:
     """The groups, of those asked for, whose variables are the sites: the prior, and the posterior in unconstrained space."""
-    from .. import replicate
+    from ..answers import replicate
 
     found = {}
     if "unconstrained_posterior" in asked and posterior.draws:
@@ -146,9 +146,9 @@ def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, s
 
 def _unconstrained(posterior: "Posterior") -> dict[str, Tensor]:
     """(chain, draw, *site) of the aligned draws, in the space that samplers move in."""
-    from .. import predictive
+    from ..answers import predictive
+    from ..graphs.unconstrained import Flat
     from ..program import Program
-    from ..unconstrained import Flat
 
     program = Program(posterior.pair, predictive.some_rows(posterior)[:1])
     flat = Flat(program.parameters)

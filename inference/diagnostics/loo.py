@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from ..predictive import log_likelihood_by_rows, rows_of
+from ..answers.predictive import log_likelihood_by_rows, rows_of
 from .ahead import ahead, one_series
 from .elpd import elpd_data, relative_efficiency
 from .findings import CHEAP, Finding

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..predictive import some_rows
+from ..answers.predictive import some_rows
 from ..program import Program
 from . import chain_pictures, guide_pictures, predictive_picture
 from .khat import has_ratios

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ..predictive import rows_of
-from ..replicate import of_data_sets
+from ..answers.predictive import rows_of
+from ..answers.replicate import of_data_sets
 from ..run import at_least
 from .findings import CHEAP, Finding
 from .panels import bare, panels

@@ -26,7 +26,7 @@ def overlay(posterior: "Posterior") -> Figure:
 
     Of many rows, 5000 evenly spread are looked at. Raises TypeError where whole rows cannot be drawn from the model.
     """
-    from .. import replicate
+    from ..answers import replicate
 
     table = posterior.table
     some = np.linspace(0, len(table) - 1, min(len(table), ROWS)).round().astype(int)

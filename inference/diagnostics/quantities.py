@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..table import Table
+from ..rows.table import Table
 
 Quantity = Callable[[Tensor], Tensor]
 # Most columns of which each is looked at, and each pair.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..checkpoint import fingerprint
-from ..predictive import rows_of
+from ..answers.predictive import rows_of
+from ..saving.checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from ..posterior import Posterior

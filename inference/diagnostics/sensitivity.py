@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base import array_stats
 
-from ..predictive import log_likelihood_by_rows, log_prior, rows_of
+from ..answers.predictive import log_likelihood_by_rows, log_prior, rows_of
 from .convert import labelled
 from .rows import refuse_draws
 

@@ -5,7 +5,7 @@ import os
 import torch
 from torch import Tensor
 
-from ..checkpoint import Checkpoint
+from ..saving.checkpoint import Checkpoint
 from .sampler import Sampler
 
 

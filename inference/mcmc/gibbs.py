@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..graph import batched
+from ..graphs.graph import batched
 from ..interrupt import Interrupted, between_steps
 from ..memory import at_once
 from ..program import Program, Values

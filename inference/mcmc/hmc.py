@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..graph import Graph
+from ..graphs.graph import Graph
 from .leapfrog import MAX_ENERGY_ERROR, Point, State, Target, kinetic, leapfrog, pick
 from .noise import normal, uniform
 from .space import Space

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..graph import Graph
+from ..graphs.graph import Graph
 from .leapfrog import State, Target
 from .space import Space
 from .warmup import Number

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..graph import Graph
+from ..graphs.graph import Graph
 from .leapfrog import State, Target
 from .noise import normal, uniform
 from .nuts import MAX_DEPTH, Info, event

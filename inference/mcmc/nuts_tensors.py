@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from ..graph import Graph
+from ..graphs.graph import Graph
 from .leapfrog import MAX_ENERGY_ERROR, Density, Point, State, Target, kinetic, leapfrog, pick
 from .noise import normal, uniform
 from .nuts import MAX_DEPTH, Info, event

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from ..checkpoint import Checkpoint, fingerprint
-from ..compiling import Compile, check_compile
-from ..graph import Graph, batched, traced
+from ..graphs.compiling import Compile, check_compile
+from ..graphs.graph import Graph, batched, traced
+from ..graphs.unconstrained import Flat, check_jacobians, fixed
 from ..interrupt import Interrupted, between_steps
 from ..memory import at_once
 from ..pair import Pair
@@ -19,7 +19,7 @@ from ..posterior import Posterior
 from ..program import Program, Values
 from ..progress import Tell, progress_line
 from ..run import at_least, open_door, seeded
-from ..unconstrained import Flat, check_jacobians, fixed
+from ..saving.checkpoint import Checkpoint, fingerprint
 from .draws import Draws, refuse_too_many
 from .gibbs import draw_by_sweeps
 from .kernels import KERNELS, check_kernel

@@ -8,15 +8,15 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ..amortised import given_rows
-from ..graph import batched
-from ..guides import starts
+from ..fitting.guides import starts
+from ..fitting.restarts import fit_batch
+from ..graphs.graph import batched
+from ..graphs.unconstrained import Flat
 from ..memory import at_once
 from ..objectives import NegativeELBO, run_guide
 from ..posterior import Posterior
 from ..program import Program, Values
 from ..recipe import Recipe
-from ..restarts import fit_batch
-from ..unconstrained import Flat
 
 log = logging.getLogger("inference")
 

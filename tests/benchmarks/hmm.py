@@ -23,9 +23,9 @@ def ours(size: tuple[int, int, int, int], calls: int) -> tuple[float, float]:
     from torch import Tensor
     from torch.func import grad_and_value
 
-    from inference.graph import traced
-    from zoo.gaussian import DiagonalGaussian
-    from zoo.hidden_markov import HiddenMarkov
+    from inference.graphs.graph import traced
+    from zoo.distributions.gaussian import DiagonalGaussian
+    from zoo.series.hidden_markov import HiddenMarkov
 
     x, *parameters = (torch.tensor(a) for a in _numbers(size))
     start = torch.zeros(size[2]).log_softmax(-1)

@@ -22,7 +22,7 @@ def reuters() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     import torch
 
     import zoo
-    from zoo.topic_answers import halves
+    from zoo.topics.answers import halves
 
     x = zoo.data.load("reuters").x.long().numpy()
     order = np.random.default_rng(0).permutation(len(x))

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 import inference
+from inference.fitting.restarts import fit_batch
 from inference.objectives import MeanFieldELBO
 from inference.program import Program
 from inference.recipe import Recipe
-from inference.restarts import fit_batch
 
 from .side import apart
 

@@ -49,7 +49,8 @@ def fit(
     folder = out or Path("runs") / f"{name}-{method}"
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another --out, or pass --overwrite")
-    from inference import diagnose, storage
+    from inference import diagnose
+    from inference.saving import storage
 
     from .. import registry
 

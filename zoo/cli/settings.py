@@ -7,7 +7,7 @@ from typing import Any
 def rows(data: str, columns: str | None = None) -> Any:
     """The rows of a data set or file, of the columns named. Raises what reading raises, and LookupError for a column that is not there."""
     from inference import as_table
-    from inference.files import KINDS, read_file
+    from inference.rows.files import KINDS, read_file
 
     if Path(data).suffix.lower() in KINDS or Path(data).is_file():
         return as_table(Path(data) if columns is None else _chosen(read_file(Path(data)), columns, data))
@@ -30,7 +30,7 @@ def _chosen(found: Any, columns: str, data: str) -> Any:
 
 
 def _named(data: str) -> Any:
-    from inference.files import KINDS
+    from inference.rows.files import KINDS
 
     from .. import data as sets
 

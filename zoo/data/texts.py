@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from inference.files import read_file
+from inference.rows.files import read_file
 
 # Words that a docstring has at least, and in how many docstrings a word is found at least, and at most as a share of them.
 LONG, RARE, COMMON = 30, 5, 0.3

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from ...compiling import Compile
-from ...guides import check_name
+from ...fitting.guides import check_name
+from ...graphs.compiling import Compile
 from ...mcmc import KERNELS
 from ...pair import Pair
 from ...posterior import Posterior

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...graphs.unconstrained import fixed
 from ...posterior import Posterior
 from ...program import Program, Values
-from ...table import Table
-from ...unconstrained import fixed
+from ...rows.table import Table
 from ..convert import labelled
 from .refit import densities
 from .simulate import Simulated

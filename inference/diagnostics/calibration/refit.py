@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ...compiling import Compile
-from ...graph import batched
-from ...guides import starts
+from ...fitting.guides import starts
+from ...fitting.restarts import fit_batch
+from ...graphs.compiling import Compile
+from ...graphs.graph import batched
 from ...mcmc.run import draw_each
 from ...memory import at_once
 from ...objectives import RenyiBound, run_guide
 from ...program import Program, Values
 from ...progress import Tell
 from ...recipe import Recipe
-from ...restarts import fit_batch
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ...elimination import is_sample, local
-from ...graph import batched
+from ...graphs.elimination import is_sample, local
+from ...graphs.graph import batched
 from ...memory import at_once
 from ...missing import any_missing
 from ...pair import Pair
 from ...program import Values, run_eagerly, run_unobserved
+from ...rows.table import Table, as_table
 from ...run import at_least
-from ...table import Table, as_table
 
 
 class Simulated(NamedTuple):

@@ -1,0 +1,168 @@
+"""What a posterior says about the latents of rows: their probabilities, and what is missing."""
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.func import vmap
+
+from ..amortised import given_rows, moments
+from ..graphs.graph import batched
+from ..memory import at_once
+from ..program import Program, Values
+from ..record import columns
+from ..rows.table import Table
+from ..run import at_least, seeded
+from ..undirected.gibbs import completed
+from .predictive import averaged, over_draws, program_for, row_chunks
+from .refill import drawn, refilled
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+
+class Encoded(NamedTuple):
+    """The mean of a continuous latent of each row, and its standard deviation: that of its law given the row, over all draws."""
+
+    mean: pd.DataFrame | Tensor
+    sd: pd.DataFrame | Tensor
+
+
+class Imputed(NamedTuple):
+    """Rows whose holes are filled by the mean of their posterior, and its standard deviation (zero where observed)."""
+
+    mean: pd.DataFrame | Tensor
+    sd: pd.DataFrame | Tensor
+
+
+def encode(posterior: "Posterior", x: Any) -> Any:
+    """See `Posterior.encode`."""
+    program, table = program_for(posterior, x)
+    if not program.knows("latents") and not program.locals:
+        raise TypeError(f"{posterior.name}: its rows have no latent to encode")
+    with seeded(0, posterior.device):
+        averages = averaged(posterior, program, partial(_conditionals, program), posterior.aligned)
+    out = {name: _encoded(posterior, table, name, *moments) for name, moments in averages.items()}
+    return next(iter(out.values())) if len(out) == 1 else out
+
+
+def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """Of each latent given its row: its probabilities, or its mean and mean square."""
+    found: dict[str, tuple[Tensor, ...]] = {}
+    if program.amortised:
+        found |= moments(program, values, x)
+        values = values | given_rows(program, values, x)[0]
+    if len(program.locals) > len(program.amortised):
+        found |= {name: (probabilities,) for name, probabilities in program.marginals(values, x).items()}
+    if program.knows("latents"):
+        law, rows = program.observation(values, x)
+        for name, latent in law.latents(rows).items():
+            found[name] = averages(latent)
+    return found
+
+
+def averages(law: TorchDistribution) -> tuple[Tensor, ...]:
+    """What is averaged over draws of the law of a latent: its probabilities, or its mean and mean square."""
+    return (law.probs,) if law.has_enumerate_support else (law.mean, law.variance + law.mean.square())
+
+
+def told(mean: Tensor, square: Tensor | None = None, *, dtype: torch.dtype) -> Tensor | Encoded:
+    """These averages as they are told: probabilities, or mean and sd."""
+    return mean.to(dtype) if square is None else Encoded(mean.to(dtype), (square - mean.square()).clamp(min=0).sqrt().to(dtype))
+
+
+def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
+    mean, square = (value[:, None] if value is not None and value.dim() == 1 else value for value in (mean, square))
+    coords = posterior.pair.coords(columns(posterior) or table.columns)
+    labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
+
+    def dress(values: Tensor) -> Any:
+        values = values.reshape(len(table), *(values.shape[1:] or (1,)))
+        return values if values.dim() > 2 else table.dress(values, [str(label) for label in labels])
+
+    found = told(mean, square, dtype=table.x.dtype)
+    return Encoded(*map(dress, found)) if isinstance(found, Encoded) else dress(found)
+
+
+def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:
+    """See `Posterior.reconstruct`."""
+    at_least(1, samples=samples)
+    at_least(0, seed=seed)
+    program, table = program_for(posterior, x)
+    if not program.knows("reconstruct"):
+        if not program.locals:
+            raise TypeError(f"{posterior.name}: its rows have no latent by which they could be reconstructed")
+        if not program.has_mean:
+            raise TypeError(f"{posterior.name}: the distribution of {program.observed[0]!r} has no mean to reconstruct a row by")
+    each = samples if program.amortised else 1
+    with seeded(seed, posterior.device):
+        parts = [averaged(posterior, part, partial(_expected, part, each), posterior.draws, each) for part in row_chunks(program, each)]
+    return table.dress(torch.cat(parts).to(table.x), table.columns)
+
+
+def _expected(program: Program, samples: int, values: Values, x: Tensor) -> Tensor:
+    """(rows, ...) the mean of a row through its latents, given what rows share."""
+    if program.knows("reconstruct"):
+        law, rows = program.observation(values, x)
+        return law.reconstruct(rows).reshape(x.shape)
+    if not program.amortised:
+        return program.expected(values, x)
+    drawn = vmap(lambda _: program.expected(values | given_rows(program, values, x)[0], x), randomness="different")
+    return drawn(x.new_zeros(samples)).mean(0)
+
+
+def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
+    """See `Posterior.impute`."""
+    program, table = program_for(posterior, x)
+    if not program.missing:
+        return Imputed(table.dress(table.x, table.columns), table.dress(torch.zeros_like(table.x), table.columns))
+    with seeded(seed, posterior.device):
+        holes = program.x.isnan()
+        incomplete = holes.flatten(1).any(1)
+        sparse = Program(posterior.pair, program.x[incomplete])
+        if sparse.amortised:
+            found = refilled(posterior, sparse, _fill)
+        else:
+            filled = over_draws(posterior, sparse, lambda values, x: _fill(sparse, values, x), posterior.draws).double()
+            found = filled.mean(0), filled.std(0, correction=0)
+    mean, sd = program.x.clone(), torch.zeros_like(program.x)
+    mean[incomplete], sd[incomplete] = (moment.to(mean) for moment in found)
+    mean, sd = torch.where(holes, mean, program.x), torch.where(holes, sd, 0.0)
+    return Imputed(table.dress(mean, table.columns), table.dress(sd, table.columns))
+
+
+def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
+    """See `Posterior.generate`."""
+    posterior.pair.refuse_unsuited("generate")
+    at_least(0, seed=seed)
+    program, table = program_for(posterior, x)
+    with seeded(seed, posterior.device):
+        if posterior.pair.undirected:
+            new = completed(program, program.x)[0]
+        elif program.amortised:
+            new = drawn(posterior, program, _fill)
+        else:
+            new = _each_by_a_draw(posterior, program)
+    return table.dress(new.to(table.x), table.columns)
+
+
+def _each_by_a_draw(posterior: "Posterior", program: Program) -> Tensor:
+    """(rows, ...) the rows with their holes filled, each given a draw of the posterior at random."""
+    chosen = torch.randint(math.prod(posterior.shape), (len(program.x),), device=posterior.device)
+    values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
+
+    def one(draw: tuple[Values, Tensor], _: Tensor) -> Tensor:
+        return _fill(program, draw[0], draw[1][None])[0]
+
+    return batched(one, program.missing, at_once(8 * program.x[0].numel()))((values, program.x), chosen)
+
+
+def _fill(program: Program, values: Values, x: Tensor) -> Tensor:
+    site = program.draw_rows(values, x).nodes[program.observed[0]]
+    if hasattr(site["fn"], "fill"):
+        return site["fn"].fill(site["value"]).reshape(x.shape)
+    return torch.where(x.isnan(), site["fn"].sample().reshape(x.shape), x)

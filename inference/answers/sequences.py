@@ -1,0 +1,155 @@
+"""What a posterior says about series: the states they go through, and what comes next.
+
+The observed distribution of such a pair has these methods, each for a batch of series:
+
+- `filter(value)`: the law of the states at each step given the series up to it: `Categorical`, probs (*batch, T, K), for one of K
+  states; of K continuous ones with mean and variance (*batch, T, K);
+- `paths(value)`: states drawn given the series, (*batch, T) or (*batch, T, K); `decode(value)`: the likeliest of one of K, (*batch, T);
+- `increments(value)`: the log density of each step given those before it, (*batch, T);
+- `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...).
+"""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from ..diagnostics.quantities import quantile
+from ..memory import CELLS, at_once
+from ..program import Program, Values
+from ..rows.table import Table
+from ..run import at_least, seeded
+from .latent import Encoded, averages, told
+from .predictive import averaged, in_chunks, over_draws, program_for, some_rows
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
+
+
+# Numbers that a forecast of one series may hold.
+LONGEST = 10 * CELLS
+
+
+class Decoded(NamedTuple):
+    """Of each step of each series, (rows, T): the state that most draws' likeliest paths are in, and the share of draws that agree."""
+
+    states: pd.DataFrame | Tensor
+    agreement: pd.DataFrame | Tensor
+
+
+class Forecast(NamedTuple):
+    """The steps after a series' last: mean, sd, 5% and 95% quantiles (rows, steps, ...); the states (rows, steps, K), as `encode`
+    tells them."""
+
+    mean: Tensor
+    sd: Tensor
+    low: Tensor
+    high: Tensor
+    states: Tensor | Encoded
+
+
+def filter(posterior: "Posterior", x: Any) -> Tensor | Encoded:
+    """See `Posterior.filter`."""
+    program, table = _series(posterior, x, "filter")
+    law = _ask(program, "filter")
+    return told(*averaged(posterior, program, lambda v, x: averages(law(v, x)), posterior.aligned), dtype=table.x.dtype)
+
+
+def decode(posterior: "Posterior", x: Any) -> Decoded:
+    """See `Posterior.decode`."""
+    program, table = _series(posterior, x, "filter")
+    if not program.knows("decode"):
+        raise TypeError(f"{posterior.name}: its states are continuous, and no path of them is decoded; encode gives their means")
+    path, states = _ask(program, "decode"), _states(program, posterior)
+    share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
+    return Decoded(table.dress(likeliest, table.columns), table.dress(share.to(table.x.dtype), table.columns))
+
+
+def paths(posterior: "Posterior", x: Any, seed: int) -> Tensor:
+    """See `Posterior.paths`."""
+    program, _ = _series(posterior, x, "paths")
+    with seeded(seed, posterior.device):
+        return over_draws(posterior, program, _ask(program, "paths"), posterior.aligned).unflatten(0, posterior.shape)
+
+
+def score_steps(posterior: "Posterior", x: Any) -> Any:
+    """See `Posterior.score_steps`."""
+    program, table = _series(posterior, x, "increments")
+    total = None
+    for increments in in_chunks(posterior, program, _ask(program, "increments"), posterior.draws):
+        so_far = increments.double().cumsum(-1).logsumexp(0)
+        total = so_far if total is None else torch.logaddexp(total, so_far)
+    none = torch.full_like(total[:, :1], math.log(math.prod(posterior.shape)))
+    return table.dress(total.diff(dim=-1, prepend=none), table.columns)
+
+
+def step_densities(posterior: "Posterior", last: int) -> np.ndarray:
+    """(draw, step) log density of each of the `last` steps of the first series that was fitted, given those before it."""
+    program = Program(posterior.pair, some_rows(posterior)[:1])
+    parts = in_chunks(posterior, program, _ask(program, "increments"), posterior.draws)
+    return np.concatenate([part[:, 0, -last:].double().cpu().numpy() for part in parts])
+
+
+def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int) -> Forecast:
+    """See `Posterior.forecast`."""
+    at_least(1, steps=steps, samples=samples)
+    program, table = _series(posterior, x, "forecast")
+    aligned = {name: posterior.aligned[name].flatten(0, 1) for name in program.parameters}
+    cells = samples * steps * (_states(program, posterior) + table.x[0, 0].numel())
+    if cells > LONGEST:
+        raise ValueError(f"{samples} samples of {steps} steps are too many to be held at once; ask for fewer samples, or fewer steps")
+    with seeded(seed, posterior.device):
+        chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
+        drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
+        parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(at_once(cells))]
+    return tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
+
+
+def _next(posterior: "Posterior", program: Program, steps: int, drawn: Values) -> Forecast:
+    """The forecast of some rows, from a sample of each draw (1, sample, *site)."""
+    each = 1 + steps // program.x.shape[1]
+    states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn, each)
+    values = values.reshape(len(values), len(program.x), steps, *program.x.shape[2:])
+    low, high = (quantile(values, share) for share in (0.05, 0.95))
+    sd, mean = torch.std_mean(values.double(), 0, correction=0)
+    return Forecast(mean, sd, low, high, _among(states, _states(program, posterior)))
+
+
+def _among(states: Tensor, count: int) -> Tensor | Encoded:
+    """What a sample of states (sample, rows, steps) or (sample, rows, steps, K) tells of each."""
+    if states.is_floating_point():
+        sd, mean = torch.std_mean(states.double(), 0, correction=0)
+        return Encoded(mean, sd)
+    return torch.stack([(states == k).double().mean(0) for k in range(count)], -1)
+
+
+def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:
+    program, table = program_for(posterior, x)
+    if not program.knows(method):
+        raise TypeError(f"{posterior.name}: its rows are no series with hidden states, which is what this asks about")
+    return program, table
+
+
+def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor], Any]:
+    """The answer of the observed distribution, as a function of a draw and the rows."""
+
+    def answer(values: Values, x: Tensor) -> Any:
+        law, rows = program.observation(values, x)
+        return getattr(law, method)(rows, *args)
+
+    return answer
+
+
+def _states(program: Program, posterior: "Posterior") -> int:
+    """K, how many states there are."""
+    first = {name: posterior.draws[name][0, 0] for name in program.parameters}
+    return averages(_ask(program, "filter")(first, program.x[:1, :1]))[0].shape[-1]
+
+
+def _one_hot(states: Tensor, count: int) -> Tensor:
+    return (states[..., None] == torch.arange(count, device=states.device)).long()

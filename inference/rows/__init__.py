@@ -1,0 +1,1 @@
+"""What a user hands in, and how a run reads it."""

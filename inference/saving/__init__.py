@@ -1,0 +1,1 @@
+"""Runs and posteriors on disk."""

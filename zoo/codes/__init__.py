@@ -1,0 +1,1 @@
+"""What pairs with codes of rows are made of: networks, likelihoods, priors and pictures."""

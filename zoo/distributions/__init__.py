@@ -1,0 +1,1 @@
+"""Distributions of rows that torch and Pyro lack."""

@@ -1,0 +1,1 @@
+"""What topic models are made of: mixtures of texts, sampling, answers, checks and pictures."""
