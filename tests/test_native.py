@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 import inference
 import zoo
@@ -98,14 +99,7 @@ def test_the_density_of_a_pair_is_its_program(subject):
     if subject.pair.unsuited.get("mcmc"):
         return
     slope = torch.func.grad_and_value(examined.density)
-    graph = as_graph(lambda position: list(slope(position)), [examined.positions[0]], examined.program.missing)
-    if own := {str(n.target) for n in graph.graph.nodes if str(n.target).startswith("zoo.")}:
-        # Recursions along series are compiled loops already, and no operation of torch.
-        with pytest.raises(Unsupported):
-            Routine(graph)
-        assert all("markov" in name or "kalman" in name for name in own)
-        return
-    routine = Routine(graph)
+    routine = Routine(as_graph(lambda position: list(slope(position)), [examined.positions[0]], examined.program.missing))
     for position in examined.positions:
         for found, truth in zip(routine(position), slope(position), strict=True):
             torch.testing.assert_close(found, truth, rtol=1e-9, atol=1e-9)
@@ -116,23 +110,50 @@ def test_sums_of_many_small_numbers_lose_nothing():
     assert _routine(lambda x: x.sum(), x)(x)[0].item() == pytest.approx(200.0, abs=1e-4)
 
 
-def test_what_c_does_not_know_is_named():
-    with pytest.raises(Unsupported, match="aten.sort"):
-        _routine(lambda x: x.sort().values, V)
+def test_what_c_does_not_know_torch_is_asked_for():
+    routine = _routine(lambda x: x.sort().values + torch.polygamma(1, x) * x.sort().indices, POSITIVE[0])
+    assert len(routine.foreign) == 2
+    torch.testing.assert_close(
+        routine(POSITIVE[0])[0], POSITIVE[0].sort().values + torch.polygamma(1, POSITIVE[0]) * POSITIVE[0].sort().indices
+    )
+
+
+@torch.library.custom_op("tests::positive", mutates_args=())
+def _positive(x: Tensor) -> Tensor:
+    if not (x > 0).all():
+        raise ValueError("not positive")
+    return x.clone()
+
+
+@_positive.register_fake
+def _(x: Tensor) -> Tensor:
+    return torch.empty_like(x)
+
+
+def test_what_torch_raises_out_of_c_is_raised():
+    routine = _routine(lambda x: _positive(2 * x) + 1, V)
+    with pytest.raises(ValueError, match="not positive"):
+        routine(-V.abs())
+    torch.testing.assert_close(routine(V.abs())[0], 2 * V.abs() + 1)
+
+
+def test_random_numbers_are_not_for_c():
+    with pytest.raises(Unsupported, match="randn"):
+        _routine(lambda x: x + torch.randn_like(x), V)
 
 
 def test_without_a_compiler_gradients_stay_with_torch(monkeypatch, caplog):
     monkeypatch.setattr(library, "_compiler", lambda: None)
     gradients = sys.modules["inference.mcmc.by_chain"].Gradients(lambda position, x: -position.square().sum(), V, own=False, missing=False)
     with caplog.at_level("INFO", "inference"):
-        assert not gradients.prepare(unit(3, False, V), "auto", calls=10**6)
+        assert not gradients.prepare(unit(3, False, V), 4, "auto", calls=10**6)
     assert "gradients stay with torch, slower: there is no C compiler" in caplog.text
 
 
 def test_what_does_not_earn_it_is_not_translated():
     gradients = sys.modules["inference.mcmc.by_chain"].Gradients(lambda position, x: -position.square().sum(), V, own=False, missing=False)
-    assert not gradients.prepare(unit(3, False, V), "auto", calls=100)
-    assert gradients.prepare(unit(3, False, V), True, calls=100)
+    assert not gradients.prepare(unit(3, False, V), 4, "auto", calls=100)
+    assert gradients.prepare(unit(3, False, V), 4, True, calls=100)
     white = torch.randn(5, 3)
     grad, log_density = gradients(white, unit(3, False, V))
     torch.testing.assert_close(grad, -2 * white)

@@ -17,6 +17,8 @@ NODE, ELEMENT = 5e-6, 1e-9
 COMPILING, COMPILING_NODE = 8.0, 0.04
 # The same of a graph's translation to C.
 TRANSLATING, TRANSLATING_NODE = 0.5, 0.015
+# And of asking torch for an operation out of C.
+CALLING = 60e-6
 
 
 def check_compile(compile: Compile) -> None:
@@ -39,6 +41,11 @@ def worth_translating(graph: fx.GraphModule, calls: int) -> bool:
     """The same of a graph that may become C, which takes a second rather than ten."""
     nodes = len(_nodes(graph))
     return calls * NODE * nodes > TRANSLATING + TRANSLATING_NODE * nodes
+
+
+def worth_calling(graph: fx.GraphModule, calls: int) -> bool:
+    """Whether a graph costs more than asking torch for `calls` operations in its place."""
+    return NODE * len(_nodes(graph)) > CALLING * calls
 
 
 def _nodes(graph: fx.GraphModule) -> list[fx.Node]:

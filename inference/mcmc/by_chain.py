@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from ..graphs.compiling import Compile, worth_translating
+from ..graphs.compiling import Compile, worth_calling, worth_translating
 from ..native.calling import Calls
 from ..native.routine import Routine, addresses, as_graph
 from ..native.values import Unsupported
@@ -33,10 +33,10 @@ class Gradients:
         self._routines: dict[tuple[torch.Size, ...], Routine] = {}
         self._threads, self._slow = torch.get_num_threads(), False
 
-    def prepare(self, space: Space, compile: Compile, calls: int) -> bool:
+    def prepare(self, space: Space, chains: int, compile: Compile, calls: int) -> bool:
         """Whether gradients in spaces like this one are computed in C.
 
-        They are not where C does not know an operation, where there is no compiler, or, by "auto", where `calls` calls do not earn it.
+        They are not where there is no compiler, and, by "auto", where `calls` calls do not earn it, or C would ask torch too often.
         """
         shapes = self._shapes(space)
         white, *spaces = (self._rows.new_zeros(shape) for shape in (shapes[0], *shapes))
@@ -44,10 +44,13 @@ class Gradients:
         if graph is None or (compile == "auto" and not worth_translating(graph, calls)):
             return False
         try:
-            self._routines[shapes] = Routine(graph)
+            routine = Routine(graph)
         except Unsupported as reason:
             log.info("gradients stay with torch, slower: %s", reason)
             return False
+        if compile == "auto" and not worth_calling(graph, chains * len(routine.foreign)):
+            return False
+        self._routines[shapes] = routine
         return True
 
     def __call__(self, white: Tensor, space: Space) -> tuple[Tensor, Tensor]:
@@ -67,9 +70,8 @@ class Gradients:
         each = space.center.dim() > 1
         spaces = [(part.contiguous(), each) for part in space]
         rows = [(self._rows, True)] if self._own else []
-        given = [(white, True), *spaces, *rows, *((c, False) for c in routine.constants)]
-        made = [(grad, True), (log_density, True)]
-        calls = Calls(routine.address, addresses(given, chains), addresses(made, chains), routine.work(self._threads))
+        given, made = [(white, True), *spaces, *rows], [(grad, True), (log_density, True)]
+        calls = Calls(routine.address, routine.addresses(given, chains), addresses(made, chains), routine.work(self._threads))
         return calls, [tensor for tensor, _ in given + made]
 
     def each(self, chains: int, run: Callable[[int, int, int], None]) -> None:
@@ -80,6 +82,8 @@ class Gradients:
             list(self._pool.map(run, ends[:-1], ends[1:], range(self._threads)))
         else:
             run(0, chains, 0)
+        for routine in self._routines.values():
+            routine.raise_what_failed()
         self._slow = time.perf_counter() - begin > SOON
 
     @cached_property

@@ -25,7 +25,7 @@ def target_of(program: Program, flat: Flat, rows: Tensor, chains: int, space: Sp
 
     if compile is not False and rows.device.type == "cpu":
         by_chain = Gradients(log_density, rows, axis is not None, program.missing)
-        if by_chain.prepare(space, compile, calls):
+        if by_chain.prepare(space, chains, compile, calls):
             return by_chain
 
     def gradients(positions: Tensor) -> tuple[Tensor, Tensor]:

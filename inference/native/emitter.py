@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, fx
 from torch._decomp import get_decompositions
 
-from . import algebra, shaping
+from . import algebra, foreign, shaping
 from .pointwise import elementwise
-from .values import Unsupported, Value, constant, ctype, in_memory
+from .values import Value, constant, ctype, in_memory
 from .writer import Writer
 
 aten = torch.ops.aten
@@ -32,12 +32,12 @@ def decompositions() -> dict[Any, Callable]:
 
 
 class Source:
-    """A graph as C: `text`, the bytes that it works in, and the constants (tensors) that come after its arguments."""
+    """A graph as C: `text`, the bytes that it works in, and what comes after its arguments: constants, then calls of torch."""
 
     def __init__(self, graph: fx.GraphModule) -> None:
         self._writer, self._known = Writer(), {}
         self._uses = {node: len(node.users) for node in graph.graph.nodes}
-        names, self.constants = [], []
+        names, self.constants, self.foreign = [], [], []
         for node in graph.graph.nodes:
             if node.op == "placeholder":
                 self._known[node] = self._argument(node.meta["val"], names)
@@ -52,9 +52,10 @@ class Source:
         for k, value in enumerate(ends):
             target = in_memory(f"out{k}", value.shape, value.dtype)
             self._writer.store(target, value)
-        self.arguments = len(names) - len(self.constants)
+        first = len(names)
         # Constants lie behind the arguments, whatever their order in the graph.
         lines = [f"const {kind} *restrict {name} = in[{place}];" for place, (name, kind) in enumerate(self._ordered(names))]
+        lines += [f"const void *call{k} = in[{first + k}];" for k in range(len(self.foreign))]
         lines += [f"{ctype(dtype)} *restrict out{k} = out[{k}];" for k, (_, dtype) in enumerate(self.outputs)]
         head = "void run(const void *const *in, void *const *out, char *work) {"
         self.text = "\n".join([PRELUDE.read_text(encoding="utf-8"), head, *("    " + line for line in lines), self._writer.text, "}\n"])
@@ -95,7 +96,9 @@ class Source:
                 return found
         rule = RULES.get(packet)
         if rule is None:
-            raise Unsupported(str(node.target))
+            made, result = foreign.call(self._writer, node, args, kwargs, f"call{len(self.foreign)}")
+            self.foreign.append(made)
+            return result
         return rule(self._writer, like, *args, **kwargs)
 
 

@@ -23,6 +23,7 @@ class Routine:
     """A graph as compiled C, for arguments of the shapes that it was traced on.
 
     address: where the function is. outputs: shape and type of each result. constants: tensors that it reads after its arguments.
+    foreign: calls of torch in it, whose addresses come last.
 
     Raises Unsupported where the graph, or this machine, does not allow it.
     """
@@ -32,7 +33,7 @@ class Routine:
         # Held: a library that is let go of takes its functions with it.
         self._library = loaded(source.text)
         self.address = ctypes.cast(self._library.run, ctypes.c_void_p).value
-        self.outputs, self.constants, self._bytes = source.outputs, source.constants, source.bytes
+        self.outputs, self.constants, self.foreign, self._bytes = source.outputs, source.constants, source.foreign, source.bytes
 
     def work(self, threads: int) -> np.ndarray:
         """(thread, byte) what the function works in, for each thread that calls it."""
@@ -43,12 +44,26 @@ class Routine:
 
     def __call__(self, *args: Tensor) -> list[Tensor]:
         """The function itself."""
-        given = [*(a.contiguous() for a in args), *self.constants]
+        given = [a.contiguous() for a in args]
         results = [torch.empty(shape, dtype=dtype) for shape, dtype in self.outputs]
-        inputs, outputs = (np.array([t.data_ptr() for t in tensors], np.uintp) for tensors in (given, results))
+        inputs, outputs = self.addresses([(a, False) for a in given], 1), addresses([(r, False) for r in results], 1)
         work = self.work(1)
         self._library.run(*(ctypes.c_void_p(a.ctypes.data) for a in (inputs, outputs, work)))
+        self.raise_what_failed()
         return results
+
+    def addresses(self, arguments: list[tuple[Tensor, bool]], chains: int) -> np.ndarray:
+        """(chain, input) of what the function reads: `addresses` of its arguments, and what comes after them."""
+        fixed = [*(c.data_ptr() for c in self.constants), *(f.address for f in self.foreign)]
+        return np.hstack([addresses(arguments, chains), np.tile(np.array(fixed, np.uintp), (chains, 1))])
+
+    def raise_what_failed(self) -> None:
+        """Raise the first of what calls of torch raised since this was asked last."""
+        failed = [error for call in self.foreign for error in call.failed]
+        for call in self.foreign:
+            call.failed.clear()
+        if failed:
+            raise failed[0]
 
 
 def addresses(tensors: list[tuple[Tensor, bool]], chains: int) -> np.ndarray:

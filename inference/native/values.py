@@ -7,7 +7,7 @@ import torch
 
 Index = tuple[str, ...]
 Shape = tuple[int, ...]
-CTYPES = {torch.float32: "float", torch.float64: "double", torch.int64: "int64_t", torch.bool: "uint8_t"}
+CTYPES = {torch.float32: "float", torch.float64: "double", torch.int64: "int64_t", torch.int32: "int32_t", torch.bool: "uint8_t"}
 
 
 class Unsupported(Exception):
