@@ -66,7 +66,8 @@ def mcmc(
             and fewer divergences.
         start: a Posterior of either method whose draws the chains set out from; by default draws from the guide (`starts`).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
-        compile: whether to compile the program, which takes ten seconds or more; "auto" does so for runs that earn it back.
+        compile: whether to compile the program: on a CPU to C, in a second or so, else by Inductor, in ten or more; "auto" does so for
+            runs that are likely to earn it back.
         checkpoint: a folder to save to now and then; the same call made again goes on from there, to the same draws.
 
     Returns: a Posterior; stats, each (chain, draw): `lp`, `acceptance_rate`, `energy`, `diverging`, `n_steps`, `step_size`, and
