@@ -10,9 +10,11 @@ from torch import Tensor
 
 import inference
 import zoo
+from inference.graphs.graph import graph_of
 from inference.mcmc.space import unit
 from inference.native import library
-from inference.native.routine import Routine, as_graph
+from inference.native.emitter import decompositions
+from inference.native.routine import Routine
 from inference.native.values import Unsupported
 from tests.test_every_pair import _subjects
 
@@ -73,13 +75,13 @@ DERIVATIVES = (
 
 
 def _routine(function, *example):
-    return Routine(as_graph(lambda *args: [function(*args)], list(example), missing=False))
+    return Routine(graph_of(lambda *args: [function(*args)], list(example), False, decompositions()))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_is_torchs(name):
     function, *given = OPERATIONS[name]
-    given = [g.double() for g in given]
+    given = [g.double().contiguous() for g in given]
     (found,) = _routine(function, *given)(*given)
     torch.testing.assert_close(found, function(*given), rtol=1e-12, atol=1e-12, equal_nan=True)
 
@@ -99,7 +101,7 @@ def test_the_density_of_a_pair_is_its_program(subject):
     if subject.pair.unsuited.get("mcmc"):
         return
     slope = torch.func.grad_and_value(examined.density)
-    routine = Routine(as_graph(lambda position: list(slope(position)), [examined.positions[0]], examined.program.missing))
+    routine = Routine(graph_of(lambda position: list(slope(position)), [examined.positions[0]], examined.program.missing, decompositions()))
     for position in examined.positions:
         for found, truth in zip(routine(position), slope(position), strict=True):
             torch.testing.assert_close(found, truth, rtol=1e-9, atol=1e-9)
@@ -137,9 +139,19 @@ def test_what_torch_raises_out_of_c_is_raised():
     torch.testing.assert_close(routine(V.abs())[0], 2 * V.abs() + 1)
 
 
-def test_random_numbers_are_not_for_c():
-    with pytest.raises(Unsupported, match="randn"):
-        _routine(lambda x: x + torch.randn_like(x), V)
+def test_random_numbers_are_torchs():
+    routine = _routine(lambda x: x + torch.randn_like(x), V)
+    torch.manual_seed(5)
+    (found,) = routine(V)
+    torch.manual_seed(5)
+    torch.testing.assert_close(found, V + torch.randn_like(V))
+
+
+def test_arguments_of_another_shape_or_type_are_refused():
+    routine = _routine(lambda x: 2 * x, V)
+    for other in (V[:2], V.float()):
+        with pytest.raises(ValueError, match="this function takes"):
+            routine(other)
 
 
 def test_without_a_compiler_gradients_stay_with_torch(monkeypatch, caplog):

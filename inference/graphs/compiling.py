@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 
 log = logging.getLogger("inference")
+aten = torch.ops.aten
 
 Compile = bool | Literal["auto"]
 
@@ -16,7 +17,9 @@ Compile = bool | Literal["auto"]
 NODE, ELEMENT = 5e-6, 1e-9
 COMPILING, COMPILING_NODE = 8.0, 0.04
 # The same of a graph's translation to C.
-TRANSLATING, TRANSLATING_NODE = 0.5, 0.015
+TRANSLATING, TRANSLATING_NODE = 0.2, 0.004
+# Elements and products of matrices that C, on one core and without BLAS, is soon through with.
+FEW, FEW_PRODUCTS = 20_000_000, 500_000
 # And of asking torch for an operation out of C.
 CALLING = 60e-6
 
@@ -33,14 +36,20 @@ def worth_compiling(graph: fx.GraphModule, calls: int) -> bool:
     The estimate uses nothing but the graph, so that a run is repeated exactly wherever it is made again.
     """
     nodes = _nodes(graph)
-    elements = sum(n.meta["tensor_meta"].shape.numel() for n in nodes if hasattr(n.meta.get("tensor_meta"), "shape"))
-    return calls * (NODE * len(nodes) + ELEMENT * elements) > COMPILING + COMPILING_NODE * len(nodes)
+    return calls * (NODE * len(nodes) + ELEMENT * sum(map(_elements, nodes))) > COMPILING + COMPILING_NODE * len(nodes)
 
 
 def worth_translating(graph: fx.GraphModule, calls: int) -> bool:
     """The same of a graph that may become C, which takes a second rather than ten."""
     nodes = len(_nodes(graph))
-    return calls * NODE * nodes > TRANSLATING + TRANSLATING_NODE * nodes
+    return suits_c(graph) and calls * NODE * nodes > TRANSLATING + TRANSLATING_NODE * nodes
+
+
+def suits_c(graph: fx.GraphModule) -> bool:
+    """Whether a graph is so small that calling torch costs more than what it computes, or about as much."""
+    nodes = _nodes(graph)
+    products = sum(_elements(n) * _width(graph, n.args[0]) for n in nodes if n.target in (aten.mm.default, aten.bmm.default))
+    return sum(map(_elements, nodes)) <= FEW and products <= FEW_PRODUCTS
 
 
 def worth_calling(graph: fx.GraphModule, calls: int) -> bool:
@@ -50,6 +59,14 @@ def worth_calling(graph: fx.GraphModule, calls: int) -> bool:
 
 def _nodes(graph: fx.GraphModule) -> list[fx.Node]:
     return [n for n in graph.graph.nodes if n.op == "call_function"]
+
+
+def _width(graph: fx.GraphModule, node: fx.Node) -> int:
+    return (getattr(graph, node.target) if node.op == "get_attr" else node.meta["val"]).shape[-1]
+
+
+def _elements(node: fx.Node) -> int:
+    return node.meta["tensor_meta"].shape.numel() if hasattr(node.meta.get("tensor_meta"), "shape") else 0
 
 
 def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]]:

@@ -12,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from ..missing import known_missing
-from .compiling import Compile, compiled, worth_compiling
+from .compiling import Compile, compiled, suits_c, worth_compiling, worth_translating
 from .functorch import traceable
 from .simplified import direct, simplified
 
@@ -38,8 +38,10 @@ class Graph:
 
     def expect(self, calls: int, leaves: list[Tensor]) -> None:
         """Compile the graph, if it may be and is not yet, where `calls` calls on tensors like `leaves` are likely to earn it back."""
-        if self._program is not None and worth_compiling(self._program, calls):
-            self._run, self._program = compiled(self._program, [leaf.contiguous() for leaf in leaves]), None
+        if self._program is None:
+            return
+        if worth_translating(self._program, calls) or worth_compiling(self._program, calls):
+            self._run, self._program = _compiled(self._program, [leaf.contiguous() for leaf in leaves]), None
 
 
 def traced(function: Callable, *example: Any, missing: bool, compile: Compile = False, calls: int = 0) -> Graph:
@@ -72,10 +74,17 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
             interpreted(*leaves)
             return Graph(interpreted, shapes[0], None, interpreted=True)
         if compile is True:
-            return Graph(compiled(program, leaves), shapes[0], None)
+            return Graph(_compiled(program, leaves), shapes[0], None)
         graph = Graph(direct(program).forward, shapes[0], program if compile == "auto" else None)
         graph.expect(calls, leaves)
     return graph
+
+
+def _compiled(program: fx.GraphModule, leaves: list[Tensor]) -> Callable[..., list[Tensor]]:
+    """A graph as machine code: by way of C where it is small, else by Inductor."""
+    from ..native.routine import translated
+
+    return (suits_c(program) and translated(program, leaves)) or compiled(program, leaves)
 
 
 def graph_of(

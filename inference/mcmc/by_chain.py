@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from ..graphs.compiling import Compile, worth_calling, worth_translating
+from ..graphs.graph import graph_of
 from ..native.calling import Calls
-from ..native.routine import Routine, addresses, as_graph
+from ..native.emitter import decompositions
+from ..native.routine import Routine, addresses
 from ..native.values import Unsupported
 from .space import Space
 
@@ -40,7 +42,7 @@ class Gradients:
         """
         shapes = self._shapes(space)
         white, *spaces = (self._rows.new_zeros(shape) for shape in (shapes[0], *shapes))
-        graph = as_graph(self._one, [white, *spaces, *([self._rows[0]] if self._own else [])], self._missing)
+        graph = graph_of(self._one, [white, *spaces, *([self._rows[0]] if self._own else [])], self._missing, decompositions())
         if graph is None or (compile == "auto" and not worth_translating(graph, calls)):
             return False
         try:

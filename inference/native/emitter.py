@@ -48,6 +48,7 @@ class Source:
                 self._known[node] = self._settled(node, self._value(node))
             elif node.op == "output":
                 ends = [self._known[n] for n in node.args[0]]
+        self.inputs = [(n.meta["val"].shape, n.meta["val"].dtype) for n in graph.graph.nodes if n.op == "placeholder"]
         self.outputs = [(tuple(v.shape), v.dtype) for v in ends]
         for k, value in enumerate(ends):
             target = in_memory(f"out{k}", value.shape, value.dtype)

@@ -46,8 +46,7 @@ class Foreign:
 def call(w: Writer, node: fx.Node, args: tuple, kwargs: dict[str, Any], place: str) -> tuple[Foreign, Any]:
     """Write a call of `node` by the function whose address is `place`; its result, or results. Raises Unsupported."""
     target, found = node.target, node.meta.get("val")
-    tags = getattr(target, "tags", ())
-    if found is None or torch.Tag.nondeterministic_seeded in tags or getattr(target, "_schema", None) is None or target._schema.is_mutable:
+    if found is None or getattr(target, "_schema", None) is None or target._schema.is_mutable:
         raise Unsupported(str(target))
     leaves, spec = tree_flatten((args, kwargs), is_leaf=lambda leaf: isinstance(leaf, Value))
     given = [w.whole(leaf) for leaf in leaves if isinstance(leaf, Value)]

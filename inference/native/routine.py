@@ -1,29 +1,28 @@
 """A function of tensors as C."""
 
 import ctypes
+import logging
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from ..graphs.graph import graph_of
+from ..graphs.simplified import simplified
 from .emitter import Source, decompositions
 from .library import loaded
+from .values import Unsupported
 
+log = logging.getLogger("inference")
 ALIGNED = 64
-
-
-def as_graph(function: Callable[..., list[Tensor]], example: list[Tensor], missing: bool) -> fx.GraphModule | None:
-    """`function` as a graph of the operations that C knows; None, said once, if it cannot be traced."""
-    return graph_of(function, example, missing, decompositions())
 
 
 class Routine:
     """A graph as compiled C, for arguments of the shapes that it was traced on.
 
-    address: where the function is. outputs: shape and type of each result. constants: tensors that it reads after its arguments.
-    foreign: calls of torch in it, whose addresses come last.
+    address: where the function is. constants: tensors that it reads after its arguments. foreign: calls of torch in it, whose
+    addresses come last.
 
     Raises Unsupported where the graph, or this machine, does not allow it.
     """
@@ -33,7 +32,9 @@ class Routine:
         # Held: a library that is let go of takes its functions with it.
         self._library = loaded(source.text)
         self.address = ctypes.cast(self._library.run, ctypes.c_void_p).value
-        self.outputs, self.constants, self.foreign, self._bytes = source.outputs, source.constants, source.foreign, source.bytes
+        self.constants, self.foreign, self._bytes = source.constants, source.foreign, source.bytes
+        self._takes, self._gives = source.inputs, source.outputs
+        self._own = self.work(1)
 
     def work(self, threads: int) -> np.ndarray:
         """(thread, byte) what the function works in, for each thread that calls it."""
@@ -43,12 +44,12 @@ class Routine:
         return room[begin : begin + threads * width].reshape(threads, width)
 
     def __call__(self, *args: Tensor) -> list[Tensor]:
-        """The function itself."""
-        given = [a.contiguous() for a in args]
-        results = [torch.empty(shape, dtype=dtype) for shape, dtype in self.outputs]
-        inputs, outputs = self.addresses([(a, False) for a in given], 1), addresses([(r, False) for r in results], 1)
-        work = self.work(1)
-        self._library.run(*(ctypes.c_void_p(a.ctypes.data) for a in (inputs, outputs, work)))
+        """The function itself, of contiguous tensors."""
+        if [(a.shape, a.dtype) for a in args] != self._takes:
+            raise ValueError(f"this function takes {self._takes}, not {[(tuple(a.shape), a.dtype) for a in args]}")
+        results = [torch.empty(shape, dtype=dtype) for shape, dtype in self._gives]
+        inputs, outputs = self.addresses([(a, False) for a in args], 1), addresses([(r, False) for r in results], 1)
+        self._library.run(*(ctypes.c_void_p(a.ctypes.data) for a in (inputs, outputs, self._own)))
         self.raise_what_failed()
         return results
 
@@ -64,6 +65,19 @@ class Routine:
             call.failed.clear()
         if failed:
             raise failed[0]
+
+
+def translated(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]] | None:
+    """A graph as C, for contiguous arguments like `example`; None, told in the log, where that cannot be."""
+    if any(leaf.device.type != "cpu" for leaf in example):
+        return None
+    try:
+        # What is traced is also run: the random numbers that this takes are given back.
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return Routine(simplified(make_fx(graph, decomposition_table=decompositions())(*example)))
+    except Unsupported as reason:
+        log.info("stays with torch, slower: %s", reason)
+        return None
 
 
 def addresses(tensors: list[tuple[Tensor, bool]], chains: int) -> np.ndarray:
