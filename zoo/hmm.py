@@ -7,9 +7,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from pyro import poutine
 from pyro.nn import PyroParam
-from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.distributions import constraints
 
@@ -18,11 +16,11 @@ from inference import Pair, Permutation, Table, checks
 from .by_column import by_column, center_and_spread
 from .series import checks as series_checks
 from .series import pictures, quantities
+from .series.clusters import clusters, stochastic_em
 from .series.emissions import log, make
 from .series.hidden_markov import HiddenMarkov, stationary
 
 Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
-ROUNDS, SAMPLE = 30, 10_000
 
 
 class HiddenMarkovModel(Pair):
@@ -115,35 +113,16 @@ class HiddenMarkovModel(Pair):
         self.emission.guide()
 
     def start(self, x: Tensor) -> None:
-        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM).
-
-        Source: Celeux & Diebolt 1985, "The SEM algorithm", Computational Statistics Quarterly 2.
-        """
+        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM)."""
         series = x.reshape(*x.shape[:2], self.dim)
-        member, seen = self._clusters(series)
-        both = (seen[:, :-1] & seen[:, 1:]).to(x.dtype)
-        self._refit(series, member, torch.einsum("nt,ntj,ntk->jk", both, member[:, :-1], member[:, 1:]))
-        for _ in range(ROUNDS):
-            drawn = poutine.trace(self.guide).get_trace(x)
-            chain = poutine.trace(poutine.condition(self.model, drawn)).get_trace(x).nodes["x"]["fn"]
+        seen = (~series.isnan()).any(-1)
+        self._refit(series, *clusters(series, self.emission.features(series[seen]), self.states))
+
+        def refit(chain: HiddenMarkov) -> None:
             member, moves = chain.smoothed(series)
             self._refit(series, member, moves.sum(0))
 
-    def _clusters(self, series: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, K) one for the cluster of each step, by one run of k-means on some of them; equal shares where nothing is seen.
-
-        And where something is, (N, T).
-        """
-        seen = (~series.isnan()).any(-1)
-        features = self.emission.features(series[seen]).double()
-        # Steps that show the same can then fall into several clusters, as states may show the same.
-        features = (features + 0.01 * torch.randn_like(features)).cpu().numpy()
-        some = torch.randperm(len(features))[:SAMPLE].numpy()
-        means = KMeans(self.states, n_init=1, random_state=int(torch.randint(2**31, ()))).fit(features[some])
-        member = series.new_full((*series.shape[:2], self.states), 1 / self.states)
-        labels = torch.as_tensor(means.predict(features), device=series.device).long()
-        member[seen] = torch.nn.functional.one_hot(labels, self.states).to(series.dtype)
-        return member, seen
+        stochastic_em(self, x, refit)
 
     def _refit(self, series: Tensor, member: Tensor, moves: Tensor) -> None:
         """The guide as the posterior given the states' probabilities at each step (N, T, K) and the expected transitions (K, K)."""
