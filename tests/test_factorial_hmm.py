@@ -35,7 +35,7 @@ def _series() -> Tensor:
 @pytest.fixture(scope="module")
 def posterior() -> Posterior:
     """One whose draws are all the same."""
-    pair = zoo.create("factorial_hmm", dim=2, initial="uniform")
+    pair = zoo.create("factorial_hmm", dim=2, initial="uniform").double()
     fitted = inference.svi(pair, _series(), steps=1, draws=1, device="cpu", compile=False)
     return Posterior(pair, {name: value.expand(1, 4, *value.shape) for name, value in KNOWN.items()}, {}, fitted.how, None)
 

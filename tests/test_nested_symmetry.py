@@ -82,8 +82,8 @@ def test_one_group_is_a_permutation():
     assert equal({n: v[:, :, 0] for n, v in nested.items()}, plain)
 
 
-@pytest.mark.parametrize("shape", [(3, 2, 3), (2, 2, 4), (2,)])
-def test_sites_that_do_not_fit_are_refused_by_name(shape):
-    draws = {**_draws(), "shares" if len(shape) < 3 else "parts": torch.zeros(1, 2, *shape)}
+@pytest.mark.parametrize(("site", "shape"), [("parts", (2, 3, 3)), ("parts", (2, 2, 4)), ("shares", (2, 4)), ("shares", (2,))])
+def test_sites_that_do_not_fit_are_refused_by_name(site, shape):
+    draws = {**_draws(), site: torch.zeros(CHAINS, DRAWS, *shape)}
     with pytest.raises(ValueError, match=r"acts on 2 groups of as many members each, not on axes of length .*(shares|parts) \["):
         NESTED.align(draws)

@@ -1,7 +1,6 @@
 """Hidden Markov model."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyro
 import pyro.distributions as dist
@@ -11,26 +10,23 @@ from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
 
-from inference import Pair, Permutation, Table, checks
+from inference import Permutation
 
-from .by_column import by_column, center_and_spread
-from .series import checks as series_checks
-from .series import pictures, quantities
+from .by_column import by_column
 from .series.clusters import clusters, stochastic_em
-from .series.emissions import log, make
+from .series.emissions import Family, log, make
 from .series.hidden_markov import HiddenMarkov, stationary
+from .series.switching import SwitchingPair
 
-Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
 
-
-class HiddenMarkovModel(Pair):
+class HiddenMarkovModel(SwitchingPair):
     """Series whose law at each step depends on a state that changes from step to step, and is not seen.
 
     | symbol     | distribution                              | shape     | meaning                                              |
     |------------|-------------------------------------------|-----------|------------------------------------------------------|
     | transition | rows: Dirichlet(concentration + stickiness e_k) | (K, K) | probability of each state (column) after each (row) |
     | initial    | Dirichlet(1, ..., 1), or as `initial` says | (K,)     | probability of each state at the first step          |
-    | locs, ...  | the family's: see `zoo/emissions`        | (K, D)    | what a state shows                                   |
+    | locs, ...  | the family's: see `zoo/series/emissions` | (K, D)    | what a state shows                                   |
     | z          | Markov chain, summed out                  | (N, T)    | state at each step                                   |
     | x          | emission[z]                               | (N, T, D) | the series; `NaN` is integrated out                  |
     | stationary | derived                                   | (K,)      | share of the steps spent in each state, in the long run |
@@ -132,32 +128,6 @@ class HiddenMarkovModel(Pair):
         seen = (~series.isnan()).any(-1)
         self.emission.start(series[seen], member[seen])
 
-    @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
-        # What `check` refuses must not stop us here.
-        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        most = x.nan_to_num().amax(0).clamp(1, 1e6).long()
-        return {"dim": x.shape[1], "categories": (most + 1).tolist(), **center_and_spread(x)}
-
-    def check(self, table: Table, fitting: bool) -> None:
-        series_checks.series(table, self.dim)
-        series_checks.ordered(table)
-        series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
-        if fitting:
-            series_checks.long_enough(table, self.states)
-            checks.no_empty_rows(table)
-            series_checks.varied(table, [name in ("gaussian", "student") for name in self.families])
-
-    @property
-    def families(self) -> list[str]:
-        """The family of each column."""
-        emission = self.hyperparameters["emission"]
-        return emission if isinstance(emission, list) else [emission] * self.dim
-
-    @property
-    def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([name in ("categorical", "bernoulli") for name in self.families])
-
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
@@ -168,20 +138,9 @@ class HiddenMarkovModel(Pair):
         return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
 
     @property
-    def restated(self) -> tuple[str, ...]:
-        return self.emission.restated
-
-    @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "log_dwell": ("state",), "z": ("state",)}
         return {**own, **self.emission.dims}
-
-    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
-        states = list(range(self.states))
-        return {"state": states, "next": states, **self.emission.labels(list(range(self.dim)))}
-
-    any_length = True
-    picture = staticmethod(pictures.states)
 
 
 def _initial(initial: str | list[float], states: int) -> Tensor:

@@ -16,6 +16,6 @@ Sites are of shape (K, D) where nothing else is said.
 
 from .codes import log
 from .emission import Emission
-from .make import FAMILIES, make
+from .make import FAMILIES, Family, make
 
-__all__ = ["FAMILIES", "Emission", "log", "make"]
+__all__ = ["FAMILIES", "Emission", "Family", "log", "make"]

@@ -1,7 +1,7 @@
 """Families of emissions by name."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from .gaussian import GaussianEmission
 from .joint import JointEmission
 from .positive import ExponentialEmission, GammaEmission
 from .student import StudentEmission
+
+Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
 
 # How each is made of the number of states, its columns' center and spread, and the pair's other hyperparameters.
 FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] = {
