@@ -125,10 +125,10 @@ def test_one_chain_is_a_hidden_markov_model():
 
 def test_chains_find_what_made_the_series():
     pair = zoo.create("factorial_hmm", dim=2)
-    how = inference.svi(pair, torch.randn(1, 150, 2), steps=1, draws=1, device="cpu", compile=False).how
+    how = inference.svi(pair, torch.randn(1, 120, 2), steps=1, draws=1, device="cpu", compile=False).how
     truth = {**KNOWN, "initial": torch.full((2, 2), 0.5)}
     x = Posterior(pair, {name: value[None, None] for name, value in truth.items()}, {}, how, None).generate(1, seed=2)
-    fitted = inference.mcmc(zoo.create("factorial_hmm", x), x, chains=8, warmup=80, draws=80, device="cpu", compile=False)
+    fitted = inference.mcmc(zoo.create("factorial_hmm", x), x, chains=4, warmup=80, draws=80, device="cpu", compile=False)
     assert inference.diagnose(fitted).table["rhat"].max() < 1.1
     for name, value in KNOWN.items():
         draws = fitted.aligned[name].flatten(0, 1)
