@@ -44,19 +44,23 @@ class HiddenMarkovModel(SwitchingPair):
         states: K, how many states.
         dim: D, how many columns a step has. Read off the data.
         emission: what a state shows: `gaussian`, `student`, `poisson`, `negative_binomial`, `exponential`, `gamma`, `categorical` (codes
-            0, 1, ...) or `bernoulli`; one for all columns, or one for each.
+            0, 1, ...), `bernoulli`, or `autoregressive` (numbers, by a regression on the steps before); one for all columns, or one for
+            each.
         initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
         concentration: of the Dirichlet prior on each row of the transition.
         stickiness: added to the concentration on the diagonal: the prior's preference for staying.
         center: prior mean of the states' locations or means, one number or one a column. Read off the data: the columns' means.
-        spread: gaussian, student: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        spread: gaussian, student, autoregressive: scale of the data, one number or one a column. Read off the data: the columns' standard
+            deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
         state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
-        shrinkage: gaussian, student: how many steps the prior's opinion on a location is worth.
+        shrinkage: gaussian, student, autoregressive: how many steps the prior's opinion on a location is worth.
         shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`; above 1 it
             keeps off zero.
         categories: categorical: V, how many, one number or one a column. Read off the data: the largest code and one more.
         smoothing: categorical, bernoulli: of the Dirichlet or Beta prior on each state's probabilities.
+        lags: autoregressive: P, how many steps before count. These columns may have no gaps, only an end.
+        lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
     """
 
     def __init__(
@@ -76,11 +80,14 @@ class HiddenMarkovModel(SwitchingPair):
         shape: PositiveFloat = 2.0,
         categories: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] = 2,
         smoothing: PositiveFloat = 1.0,
+        lags: PositiveInt = 1,
+        lag_scale: PositiveFloat = 0.5,
     ) -> None:
         self.states, self.dim, self.initial = states, dim, initial
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
+        options |= {"lags": lags, "lag_scale": lag_scale}
         self.emission = make(emission, states, center, spread, options)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
@@ -125,8 +132,7 @@ class HiddenMarkovModel(SwitchingPair):
         self.q_transition = self.concentration + moves
         if self.initial == "free":
             self.q_initial = self.first + member[:, 0].sum(0)
-        seen = (~series.isnan()).any(-1)
-        self.emission.start(series[seen], member[seen])
+        self.emission.refit(series, member)
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:

@@ -55,10 +55,12 @@ class HiddenSemiMarkovModel(SwitchingPair):
         spread: gaussian, student: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
         state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
-        shrinkage: gaussian, student: how many steps the prior's opinion on a location is worth.
+        shrinkage: gaussian, student, autoregressive: how many steps the prior's opinion on a location is worth.
         shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`.
         categories: categorical: V, how many, one number or one a column. Read off the data: the largest code and one more.
         smoothing: categorical, bernoulli, categorical durations: of the Dirichlet or Beta prior on each state's probabilities.
+        lags: autoregressive: P, how many steps before count. These columns may have no gaps, only an end.
+        lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
     """
 
     def __init__(
@@ -80,11 +82,14 @@ class HiddenSemiMarkovModel(SwitchingPair):
         shape: PositiveFloat = 2.0,
         categories: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] = 2,
         smoothing: PositiveFloat = 1.0,
+        lags: PositiveInt = 1,
+        lag_scale: PositiveFloat = 0.5,
     ) -> None:
         self.states, self.dim, self.longest = states, dim, longest
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
+        options |= {"lags": lags, "lag_scale": lag_scale}
         self.emission = make(emission, states, center, spread, options)
         if duration == "categorical":
             self.durations = CategoricalDurations(states, longest, smoothing)
@@ -138,8 +143,7 @@ class HiddenSemiMarkovModel(SwitchingPair):
         if self.states > 2:
             self.q_transition = self.concentration + moves[..., :-1].tril(-1) + moves[..., 1:].triu()
         self.durations.start(visits)
-        seen = (~series.isnan()).any(-1)
-        self.emission.start(series[seen], member[seen])
+        self.emission.refit(series, member)
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:

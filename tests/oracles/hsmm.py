@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import gamma, nbinom, poisson
 
-from . import Case, hmm
+from . import Case, hmm, short_series
 
 
 def cases() -> list[Case]:
@@ -15,9 +15,13 @@ def cases() -> list[Case]:
     counts = {"emission": "poisson", "center": 3.0, "shape": 1.5}
     numbers = {"dim": 2, "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "covariance": "diag"}
     return [
-        Case("poisson", {"duration": "poisson", "longest": 3, **counts, **prior}, hmm._counts()),
-        Case("negative-binomial", {"states": 3, "longest": 6, **counts, **prior}, hmm._holes(hmm._counts())),
-        Case("categorical", {"duration": "categorical", "longest": 2, "smoothing": 1.3, **numbers}, hmm._holes(hmm._numbers(2))),
+        Case("poisson", {"duration": "poisson", "longest": 3, **counts, **prior}, short_series.counts()),
+        Case("negative-binomial", {"states": 3, "longest": 6, **counts, **prior}, short_series.holes(short_series.counts())),
+        Case(
+            "categorical",
+            {"duration": "categorical", "longest": 2, "smoothing": 1.3, **numbers},
+            short_series.holes(short_series.numbers(2)),
+        ),
     ]
 
 

@@ -4,7 +4,7 @@ import torch
 from pyro.distributions import Categorical, TorchDistribution
 from torch import Tensor
 
-from . import segments
+from . import segments, shown
 from .hidden_markov import HiddenMarkov
 
 
@@ -72,11 +72,11 @@ class SemiMarkov(HiddenMarkov):
         unseen = value.new_full((*value.shape[:-2], steps, value.shape[-1]), torch.nan)
         following = self._last(value)[..., None] + 1 + torch.arange(steps, device=value.device)
         states = self.paths(torch.cat([value, unseen], -2)).take_along_dim(following, -1)
-        return states, self._shown(states)
+        return states, self._shown(states, value)
 
     @property
     def _chain(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.start, self.transition, self.durations, self.durations.flip(-1).logcumsumexp(-1).flip(-1)
 
     def _terms(self, value: Tensor) -> tuple[Tensor, ...]:
-        return *self._chain, self.emission.log_prob(value[..., None, :])
+        return *self._chain, shown.log_steps(self.emission, value)

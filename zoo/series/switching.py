@@ -31,10 +31,11 @@ class SwitchingPair(Pair):
         series_checks.series(table, self.dim)
         series_checks.ordered(table)
         series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
+        series_checks.without_gaps(table, [name == "autoregressive" for name in self.families])
         if fitting:
             series_checks.long_enough(table, self.states)
             checks.no_empty_rows(table)
-            series_checks.varied(table, [name in ("gaussian", "student") for name in self.families])
+            series_checks.varied(table, [name in ("gaussian", "student", "autoregressive") for name in self.families])
 
     @property
     def families(self) -> list[str]:
