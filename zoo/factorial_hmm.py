@@ -1,6 +1,5 @@
 """Factorial hidden Markov model."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pyro
@@ -11,24 +10,24 @@ from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints, transforms
 
-from inference import NestedPermutation, Pair, Table, checks
+from inference import NestedPermutation
 from inference.missing import observed
 from inference.supports import cholesky
 
-from .by_column import by_column, center_and_spread
+from .by_column import by_column
 from .distributions.columns import Columns
 from .distributions.zero_sum import FreeToZeroSum, axes, zero_sum_normal
-from .series import checks as series_checks
-from .series import pictures, quantities
+from .series import pictures
 from .series.clusters import clusters, stochastic_em
 from .series.emissions import log
 from .series.factorial import FactorialHiddenMarkov, product_states, sums
 from .series.hidden_markov import stationary
+from .series.numbers import NumbersPair
 
 MOST = 1024
 
 
-class FactorialHiddenMarkovModel(Pair):
+class FactorialHiddenMarkovModel(NumbersPair):
     """Series to which several hidden chains, each in one of a few states that change from step to step, add their parts.
 
     | symbol        | distribution                                        | shape     | meaning                               |
@@ -177,24 +176,6 @@ class FactorialHiddenMarkovModel(Pair):
         self.q_parts, self.q_parts_tril = parts, torch.linalg.cholesky(torch.linalg.inv(gram.mean(0)))
         self.q_noise, self.q_noise_scale = 0.5 * (left / counts).clamp(min=1e-6).log(), (2 * counts).rsqrt()
 
-    @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
-        # What `check` refuses must not stop us here.
-        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        return {"dim": x.shape[1], **center_and_spread(x)}
-
-    def check(self, table: Table, fitting: bool) -> None:
-        series_checks.series(table, self.dim)
-        series_checks.ordered(table)
-        if fitting:
-            series_checks.long_enough(table, self.states)
-            checks.no_empty_rows(table)
-            series_checks.varied(table, [True] * self.dim)
-
-    @property
-    def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([False] * self.dim)
-
     @property
     def symmetries(self) -> tuple[NestedPermutation, ...]:
         axes = {"contributions": (1, 2), "transition": (0, 1, 2), "initial": (0, 1), "stationary": (0, 1), "log_dwell": (0, 1)}
@@ -216,5 +197,4 @@ class FactorialHiddenMarkovModel(Pair):
         states = list(range(self.states))
         return {"column": list(range(self.dim)), "chain_of_states": list(range(self.chains)), "state": states, "next": states}
 
-    any_length = True
     picture = staticmethod(pictures.chains)

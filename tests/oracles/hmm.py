@@ -7,7 +7,8 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 from scipy.stats import bernoulli, beta, dirichlet, expon, gamma, lognorm, multivariate_normal, nbinom, norm, poisson, t
 
-from . import Case, autoregression, gmm, short_series
+from . import Case, autoregression, gmm
+from .short_series import codes, counts, holes, numbers, several
 
 SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
 
@@ -15,31 +16,29 @@ SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
 def cases() -> list[Case]:
     """Every emission, with and without gaps and padding, every way to begin; four short series."""
     prior = {"concentration": 1.5, "stickiness": 0.7}
-    numbers = {"emission": "gaussian", "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "dim": 2}
+    gaussian = {"emission": "gaussian", "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "dim": 2}
     return [
-        Case("poisson", {"emission": "poisson", "center": 3.0, "shape": 1.5, **prior}, short_series.counts()),
+        Case("poisson", {"emission": "poisson", "center": 3.0, "shape": 1.5, **prior}, counts()),
         Case(
             "poisson-gaps",
             {"emission": "poisson", "center": 3.0, "initial": "stationary", **prior},
-            short_series.holes(short_series.counts()),
+            holes(counts()),
         ),
         Case(
             "categorical",
             {"emission": "categorical", "categories": 3, "dim": 2, "smoothing": 0.8, "states": 2},
-            short_series.holes(short_series.codes()),
+            holes(codes()),
         ),
         Case(
             "gaussian-diag",
-            {"covariance": "diag", "initial": [0.25, 0.75], **numbers, **prior},
-            short_series.holes(short_series.numbers(2)),
+            {"covariance": "diag", "initial": [0.25, 0.75], **gaussian, **prior},
+            holes(numbers(2)),
         ),
-        Case(
-            "gaussian", {"states": 3, "spread": 2.0, "initial": "uniform", **prior}, short_series.holes(short_series.numbers(1)[:, :2, 0])
-        ),
+        Case("gaussian", {"states": 3, "spread": 2.0, "initial": "uniform", **prior}, holes(numbers(1)[:, :2, 0])),
         Case(
             "several",
             {"dim": 4, "emission": SEVERAL, "center": [0.5, 3.0, 2.0, 0.5], "shrinkage": 0.3, **prior},
-            short_series.holes(short_series.several()),
+            holes(several()),
         ),
         Case("autoregressive", {"emission": "autoregressive", "lags": 2, "shrinkage": 0.3, **prior}, autoregression.series()),
     ]

@@ -6,21 +6,22 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import gamma, nbinom, poisson
 
-from . import Case, hmm, short_series
+from . import Case, hmm
+from .short_series import counts, holes, numbers
 
 
 def cases() -> list[Case]:
     """Every family of durations, two states and three, visits longer than the series and shorter, with gaps and padding and without."""
     prior = {"concentration": 1.5, "stay": 1.2, "stay_shape": 1.5}
-    counts = {"emission": "poisson", "center": 3.0, "shape": 1.5}
-    numbers = {"dim": 2, "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "covariance": "diag"}
+    rates = {"emission": "poisson", "center": 3.0, "shape": 1.5}
+    gaussian = {"dim": 2, "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "covariance": "diag"}
     return [
-        Case("poisson", {"duration": "poisson", "longest": 3, **counts, **prior}, short_series.counts()),
-        Case("negative-binomial", {"states": 3, "longest": 6, **counts, **prior}, short_series.holes(short_series.counts())),
+        Case("poisson", {"duration": "poisson", "longest": 3, **rates, **prior}, counts()),
+        Case("negative-binomial", {"states": 3, "longest": 6, **rates, **prior}, holes(counts())),
         Case(
             "categorical",
-            {"duration": "categorical", "longest": 2, "smoothing": 1.3, **numbers},
-            short_series.holes(short_series.numbers(2)),
+            {"duration": "categorical", "longest": 2, "smoothing": 1.3, **gaussian},
+            holes(numbers(2)),
         ),
     ]
 

@@ -18,10 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.library import custom_op
 
-from .over_series import batched, flat, over_series, together
+from .over_series import batched, differentiable, flat, over_series, together
 
 # How many axes each of the five arguments has.
 DIMS = (1, 2, 2, 2, 2)
@@ -32,8 +31,7 @@ def log_evidence(*given: Tensor, lengths: Tensor) -> Tensor:
 
     lengths: (*batch) whole numbers, how many steps of a series are gone through: nothing is seen of it after.
     """
-    *given, lengths = together((*DIMS, 0), *given, lengths)
-    return _LogEvidence.apply(*given, lengths)[0] if torch.is_grad_enabled() else _evidence(*given, lengths, False)[0]
+    return _log_evidence(*together((*DIMS, 0), *given, lengths))
 
 
 def expected(*given: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -84,25 +82,7 @@ def _(
     return emission.new_empty(lengths.shape, dtype=torch.double), *(t.new_empty(t.shape if gradient else 0) for t in given)
 
 
-class _LogEvidence(torch.autograd.Function):
-    """The operator with its gradient: functorch takes none that is registered with a custom operator."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*given: Tensor) -> tuple[Tensor, ...]:
-        return _evidence(*given, True)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(*output[1:])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        each = zip(ctx.saved_tensors, DIMS, strict=True)
-        return *(grad.to(found.dtype).reshape(*grad.shape, *[1] * dims) * found for found, dims in each), None
+_log_evidence = differentiable(_evidence, DIMS)
 
 
 @custom_op("zoo::segments_filter", mutates_args=())
