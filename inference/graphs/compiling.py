@@ -15,6 +15,10 @@ Compile = bool | Literal["auto"]
 # What a graph costs here, in seconds: a node that is interpreted, an element that a node writes, and Inductor's own work.
 NODE, ELEMENT = 5e-6, 1e-9
 COMPILING, COMPILING_NODE = 8.0, 0.04
+# The same of a graph's translation to C.
+TRANSLATING, TRANSLATING_NODE = 0.5, 0.015
+# And of asking torch for an operation out of C.
+CALLING = 60e-6
 
 
 def check_compile(compile: Compile) -> None:
@@ -28,9 +32,24 @@ def worth_compiling(graph: fx.GraphModule, calls: int) -> bool:
 
     The estimate uses nothing but the graph, so that a run is repeated exactly wherever it is made again.
     """
-    nodes = [n for n in graph.graph.nodes if n.op == "call_function"]
+    nodes = _nodes(graph)
     elements = sum(n.meta["tensor_meta"].shape.numel() for n in nodes if hasattr(n.meta.get("tensor_meta"), "shape"))
     return calls * (NODE * len(nodes) + ELEMENT * elements) > COMPILING + COMPILING_NODE * len(nodes)
+
+
+def worth_translating(graph: fx.GraphModule, calls: int) -> bool:
+    """The same of a graph that may become C, which takes a second rather than ten."""
+    nodes = len(_nodes(graph))
+    return calls * NODE * nodes > TRANSLATING + TRANSLATING_NODE * nodes
+
+
+def worth_calling(graph: fx.GraphModule, calls: int) -> bool:
+    """Whether a graph costs more than asking torch for `calls` operations in its place."""
+    return NODE * len(_nodes(graph)) > CALLING * calls
+
+
+def _nodes(graph: fx.GraphModule) -> list[fx.Node]:
+    return [n for n in graph.graph.nodes if n.op == "call_function"]
 
 
 def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]]:

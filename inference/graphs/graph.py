@@ -67,7 +67,7 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
             return flat(*leaves)
 
     with torch.no_grad():
-        program = _graph(flat, leaves, missing)
+        program = graph_of(flat, leaves, missing)
         if program is None:
             interpreted(*leaves)
             return Graph(interpreted, shapes[0], None, interpreted=True)
@@ -78,10 +78,13 @@ def traced(function: Callable, *example: Any, missing: bool, compile: Compile = 
     return graph
 
 
-def _graph(flat: Callable, leaves: list[Tensor], missing: bool) -> fx.GraphModule | None:
-    with traceable(), known_missing(missing):
+def graph_of(
+    flat: Callable[..., list[Tensor]], leaves: list[Tensor], missing: bool, simpler: dict[Any, Callable] | None = None
+) -> fx.GraphModule | None:
+    """A function of tensors as a graph; None, said once, if it cannot be traced. simpler: what to tell of operations by others."""
+    with torch.no_grad(), traceable(), known_missing(missing):
         try:
-            graph = make_fx(functionalize(flat))(*leaves)
+            graph = make_fx(functionalize(flat), decomposition_table=simpler)(*leaves)
         except (RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             log.warning("runs interpreted, slower, because it could not be traced: %s", reason)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..graphs.graph import Graph
+from .by_chain import Gradients
 from .leapfrog import MAX_ENERGY_ERROR, Point, State, Target, kinetic, leapfrog, pick
 from .noise import normal, uniform
 from .space import Space
@@ -77,22 +78,38 @@ class Kernel:
         numbers = uniform(self._keys, torch.full_like(self._keys, at), 1 + like.shape[1])
         momentum = normal(numbers[:, 1:]).to(like.dtype)
         start, step = Point(like, momentum, state.grad), like.new_tensor(step_size)[..., None]
-        if self._graph is None:
-            self._graph = self._trace(self._leapfrog, start, step, space)
         usual = float(np.mean(step_size))
         steps = min(MAX_STEPS, max(1, round(halton(at) * self.memory["length"] / usual)))
-        leaves = [*start]
-        self._graph.expect(self.memory["steps"], [*leaves, step, *space])
+        travel = self._chain_by_chain if isinstance(self._target, Gradients) else self._step_by_step
+        end, log_density = travel(start, step, steps, space)
         self.memory["steps"] += steps
-        for _ in range(steps):
-            *leaves, log_density = self._graph.flat([*leaves, step, *space])
-        end = Point(*leaves)
         energy = kinetic(momentum) - state.log_density
         error = (kinetic(end.momentum) - log_density - energy).nan_to_num(nan=torch.inf)
         acceptance = (-error).exp().clamp(max=1.0)
         after = pick(numbers[:, 0] < acceptance, State(end.position, log_density, end.grad), state)
         info = Info(after.log_density, acceptance, energy, (error > MAX_ENERGY_ERROR).double(), torch.full_like(energy, steps))
         return after, info, Trajectory(like, end.position, end.momentum, steps * usual, acceptance)
+
+    def _step_by_step(self, start: Point, step: Tensor, steps: int, space: Space) -> tuple[Point, Tensor]:
+        """Where trajectories end, and the log density there, all chains taking each step together."""
+        if self._graph is None:
+            self._graph = self._trace(self._leapfrog, start, step, space)
+        leaves = [*start]
+        self._graph.expect(self.memory["steps"], [*leaves, step, *space])
+        for _ in range(steps):
+            *leaves, log_density = self._graph.flat([*leaves, step, *space])
+        return Point(*leaves), log_density
+
+    def _chain_by_chain(self, start: Point, step: Tensor, steps: int, space: Space) -> tuple[Point, Tensor]:
+        """The same, each chain going through to the end."""
+        from .chain_loops import travel
+
+        end = Point(*(t.clone(memory_format=torch.contiguous_format) for t in start))
+        log_density = end.position.new_empty(len(end.position), dtype=torch.double)
+        calls, _held = self._target.calls(end.position, end.grad, log_density, space)
+        arrays = (Point(*(t.numpy() for t in end)), step.flatten().expand(len(end.position)).contiguous().numpy(), steps, calls)
+        self._target.each(len(end.position), lambda first, last, thread: travel(*arrays, first, last, thread))
+        return end, log_density
 
     def _leapfrog(self, point: Point, step: Tensor, space: Space) -> tuple[Point, Tensor]:
         return leapfrog(point, step, partial(self._target, space=space))

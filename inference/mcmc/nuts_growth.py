@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ..native.calling import Calls
+from .chain_loops import gradient_of, kinetic, logaddexp
 from .leapfrog import MAX_ENERGY_ERROR
 from .noise import FIRST, GOLDEN, SECOND
 from .nuts import MAX_DEPTH
@@ -78,17 +80,33 @@ def grow(trees: Growing, gradient: np.ndarray, density: np.ndarray, run: Run) ->
     """A leaf more for every chain, given the gradient (chain, dim) and log density (chain,) at `trees.at`; whether any goes on."""
     more = False
     for chain in range(len(run.step)):
-        if trees.transition[chain] == len(run.position):
-            continue
-        if _leaf(trees, chain, gradient[chain], density[chain], run):
-            _keep(trees, chain, run)
-            trees.transition[chain] += 1
-            if trees.transition[chain] < len(run.position):
-                _begin(trees, chain, run)
-        else:
-            _set_out(trees, chain, run.step[chain])
+        if trees.transition[chain] < len(run.position):
+            _go_on(trees, chain, gradient[chain], density[chain], run)
         more |= trees.transition[chain] < len(run.position)
     return more
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def grow_whole(
+    trees: Growing, gradient: np.ndarray, density: np.ndarray, run: Run, calls: Calls, first: int, last: int, thread: int
+) -> None:
+    """All transitions of the chains [first, last), which write their gradient (chain, dim) and log density (chain,) by `calls`."""
+    for chain in range(first, last):
+        while trees.transition[chain] < len(run.position):
+            gradient_of(chain, thread, calls)
+            _go_on(trees, chain, gradient[chain], density[chain], run)
+
+
+@njit(cache=True, error_model="numpy")
+def _go_on(trees: Growing, chain: int, gradient: np.ndarray, density: float, run: Run) -> None:
+    """A leaf more for a chain, and what follows from it."""
+    if not _leaf(trees, chain, gradient, density, run):
+        _set_out(trees, chain, run.step[chain])
+        return
+    _keep(trees, chain, run)
+    trees.transition[chain] += 1
+    if trees.transition[chain] < len(run.position):
+        _begin(trees, chain, run)
 
 
 @njit(cache=True, error_model="numpy")
@@ -98,7 +116,7 @@ def _begin(trees: Growing, chain: int, run: Run) -> None:
     for edge in trees.edges[chain]:
         edge[:MOMENTUM] = trees.drawn[chain, TREE]
         edge[MOMENTUM] = momentum
-    trees.energy[chain] = _kinetic(momentum) - trees.density[chain, TREE]
+    trees.energy[chain] = kinetic(momentum) - trees.density[chain, TREE]
     trees.weight[chain, TREE], trees.acceptance[chain] = 0.0, 0.0
     trees.momenta[chain, TREE] = momentum
     trees.forward[chain] = run.forward[trees.transition[chain], chain]
@@ -132,7 +150,7 @@ def _leaf(trees: Growing, chain: int, gradient: np.ndarray, density: float, run:
     for i in range(len(gradient)):
         edge[POSITION, i], edge[GRADIENT, i] = trees.at[chain, i], gradient[i]
         edge[MOMENTUM, i] = trees.momentum[chain, i] + 0.5 * step * gradient[i]
-    error = _kinetic(edge[MOMENTUM]) - density - trees.energy[chain]
+    error = kinetic(edge[MOMENTUM]) - density - trees.energy[chain]
     error = np.inf if math.isnan(error) else error
     trees.acceptance[chain] += min(1.0, math.exp(-error))
     trees.steps[chain] += 1
@@ -154,7 +172,7 @@ def _lengthened(trees: Growing, chain: int, here: np.ndarray, density: float, lo
     """Take `here` into the subtree; whether a subtree of it that ends here (or it itself) makes a U-turn."""
     momentum, momenta = here[MOMENTUM], trees.momenta[chain, SUBTREE]
     momenta += momentum
-    trees.weight[chain, SUBTREE] = _logaddexp(trees.weight[chain, SUBTREE], log_weight)
+    trees.weight[chain, SUBTREE] = logaddexp(trees.weight[chain, SUBTREE], log_weight)
     if math.log(keep) < log_weight - trees.weight[chain, SUBTREE]:
         trees.drawn[chain, SUBTREE] = here[:MOMENTUM]
         trees.density[chain, SUBTREE] = density
@@ -179,7 +197,7 @@ def _merge(trees: Growing, chain: int, move: float) -> None:
     if math.log(move) < weight[SUBTREE] - weight[TREE]:
         trees.drawn[chain, TREE] = trees.drawn[chain, SUBTREE]
         density[TREE] = density[SUBTREE]
-    weight[TREE] = _logaddexp(weight[TREE], weight[SUBTREE])
+    weight[TREE] = logaddexp(weight[TREE], weight[SUBTREE])
     momenta[TREE] += momenta[SUBTREE]
     trees.depth[chain] += 1
     _double(trees, chain)
@@ -204,20 +222,6 @@ def _turning(first: np.ndarray, last: np.ndarray, before: np.ndarray, momenta: n
         begin += first[i] * middle
         end += last[i] * middle
     return begin <= 0 or end <= 0
-
-
-@njit(cache=True, error_model="numpy")
-def _kinetic(momentum: np.ndarray) -> float:
-    total = 0.0
-    for p in momentum:
-        total += 0.5 * np.float64(p) * np.float64(p)
-    return total
-
-
-@njit(cache=True, error_model="numpy")
-def _logaddexp(a: float, b: float) -> float:
-    most, least = max(a, b), min(a, b)
-    return most if least == -np.inf else most + math.log1p(math.exp(least - most))
 
 
 @njit(cache=True, error_model="numpy")

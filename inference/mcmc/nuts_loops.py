@@ -1,6 +1,6 @@
 """The trees of `nuts` grown chain by chain, in compiled loops: on a CPU a leaf then costs little beside its gradient.
 
-Each chain stops where it needs a gradient, and goes on when that is there.
+Each chain stops where it needs a gradient, and goes on when that is there; or, where gradients are computed in C, never.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ..graphs.graph import Graph
+from .by_chain import Gradients
 from .leapfrog import State, Target
 from .noise import normal, uniform
 from .nuts import MAX_DEPTH, Info, event
-from .nuts_growth import GRADIENT, POSITION, TREE, Growing, Run, begin, grow
+from .nuts_growth import GRADIENT, POSITION, TREE, Growing, Run, begin, grow, grow_whole
 from .space import Space
 from .warmup import Number
 
@@ -29,20 +30,33 @@ class Trees:
         self, state: State, first: int, count: int, step_size: Number, space: Space, before: int
     ) -> tuple[State, Tensor, Tensor, int]:
         """As `nuts_tensors.Trees.advance`."""
-        chains, dim = state.position.shape
-        if self._graph is None:
-            self._graph = self._trace(self._target, state.position, space)
         trees, run = _planted(state), self._run(state.position, first, count, step_size)
         begin(trees, run)
+        leaves = (self._chain_by_chain if isinstance(self._target, Gradients) else self._leaf_by_leaf)(trees, run, space, before)
+        drawn, density = torch.from_numpy(trees.drawn[:, TREE]), torch.from_numpy(trees.density[:, TREE])
+        state = State(drawn[:, POSITION].clone(), density.clone(), drawn[:, GRADIENT].clone())
+        return state, torch.from_numpy(run.position), torch.from_numpy(run.numbers), leaves
+
+    def _leaf_by_leaf(self, trees: Growing, run: Run, space: Space, before: int) -> int:
+        """Grow the trees of all chains together, a gradient of all for each leaf; how many there were."""
         at, leaves, more = torch.from_numpy(trees.at), 0, True
+        if self._graph is None:
+            self._graph = self._trace(self._target, at, space)
         self._graph.expect(before, [at, *space])
         while more:
             leaves += 1
             gradient, density = self._graph.flat([at, *space])
             more = grow(trees, gradient.numpy(), density.numpy(), run)
-        drawn, density = torch.from_numpy(trees.drawn[:, TREE]), torch.from_numpy(trees.density[:, TREE])
-        state = State(drawn[:, POSITION].clone(), density.clone(), drawn[:, GRADIENT].clone())
-        return state, torch.from_numpy(run.position), torch.from_numpy(run.numbers), leaves
+        return leaves
+
+    def _chain_by_chain(self, trees: Growing, run: Run, space: Space, before: int) -> int:
+        """Grow each chain's trees to the end; how many leaves the chain with the most of them had."""
+        at = torch.from_numpy(trees.at)
+        gradient, density = torch.empty_like(at), at.new_empty(len(at), dtype=torch.double)
+        calls, _held = self._target.calls(at, gradient, density, space)
+        written = gradient.numpy(), density.numpy()
+        self._target.each(len(at), lambda first, last, thread: grow_whole(trees, *written, run, calls, first, last, thread))
+        return int(run.numbers[:, :, -1].sum(0).max())
 
     def _run(self, like: Tensor, first: int, count: int, step_size: Number) -> Run:
         momentum, forward = like.new_empty((count, *like.shape)), torch.empty((count, len(like)), dtype=torch.bool)

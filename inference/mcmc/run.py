@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
 
 from ..graphs.compiling import Compile, check_compile
 from ..graphs.graph import Graph, batched, traced
@@ -25,11 +24,13 @@ from .gibbs import draw_by_sweeps
 from .kernels import KERNELS, check_kernel
 from .noise import keys
 from .sampler import Sampler
-from .space import Space, suits_dense
-from .starts import from_guide, from_posterior
+from .space import suits_dense, unit
+from .starts import DRAWS, from_guide, from_posterior
+from .targets import target_of
 
 STEPS = 8
-BLOCK = 50
+# Draws at most, and seconds about, between two looks at the checkpoint, at Ctrl-C and at how it goes.
+BLOCK, PATIENCE = 50, 0.5
 
 
 def mcmc(
@@ -65,7 +66,8 @@ def mcmc(
             and fewer divergences.
         start: a Posterior of either method whose draws the chains set out from; by default draws from the guide (`starts`).
         seed: fixes every random number. device: "auto", "cpu" or "cuda". progress: True, False, or None: on a terminal.
-        compile: whether to compile the program, which takes ten seconds or more; "auto" does so for runs that earn it back.
+        compile: whether to compile the program: on a CPU to C, in a second or so, else by Inductor, in ten or more; "auto" does so for
+            runs that are likely to earn it back.
         checkpoint: a folder to save to now and then; the same call made again goes on from there, to the same draws.
 
     Returns: a Posterior; stats, each (chain, draw): `lp`, `acceptance_rate`, `energy`, `diverging`, `n_steps`, `step_size`, and
@@ -157,29 +159,18 @@ def draw_each(
 
 
 def _sampler(program: Program, flat: Flat, rows: Tensor, settings: dict[str, Any], seed: int, compile: Compile) -> Sampler:
-    chains, axis = settings["chains"], program.batch_axis(rows)
-
-    def log_density(position: Tensor, x: Tensor) -> Tensor:
-        values, log_jacobian = flat.constrain_with_jacobian(position)
-        return program.log_joint(values, x) + log_jacobian
-
-    def gradients(positions: Tensor) -> tuple[Tensor, Tensor]:
-        return vmap(grad_and_value(log_density), (0, axis))(positions, rows)
-
-    density = traced(gradients, rows.new_zeros(chains, flat.size), missing=program.missing)
-
-    def target(white: Tensor, space: Space) -> tuple[Tensor, Tensor]:
-        grad, log_density = density(space.position(white))
-        return space.gradient(grad), log_density
+    chains, alike = settings["chains"], program.batch_axis(rows) is None
+    calls = (settings["warmup"] + settings["draws"] * settings["thin"]) * STEPS
 
     def trace(function: Callable, *example: Any) -> Graph:
-        calls = (settings["warmup"] + settings["draws"] * settings["thin"]) * STEPS
         return traced(function, *example, missing=program.missing, compile=compile, calls=calls)
 
+    dense = alike and suits_dense(flat.size, DRAWS * chains)
+    target = target_of(program, flat, rows, chains, unit(flat.size, dense, rows), compile, calls)
     streams = keys(seed, chains, rows.device)
     kernel = KERNELS[settings["kernel"]](target, trace, streams)
     kernel.target_acceptance = settings.get("target_acceptance") or kernel.target_acceptance
-    return Sampler(kernel, target, streams, settings["warmup"], alike=axis is None)
+    return Sampler(kernel, target, streams, settings["warmup"], dense, alike)
 
 
 def _checkpoint(folder: str | Path | None, pair: Pair, settings: dict[str, Any], x: Tensor, start: Posterior | None) -> Checkpoint | None:
@@ -192,7 +183,7 @@ def _checkpoint(folder: str | Path | None, pair: Pair, settings: dict[str, Any],
 
 
 def _set_out(sampler: Sampler, flat: Flat, starts: Tensor) -> None:
-    sampler.set_out(starts, dense=suits_dense(starts))
+    sampler.set_out(starts)
     bad = (~(sampler.state.log_density.isfinite() & sampler.state.grad.isfinite().all(-1))).nonzero()
     if len(bad):
         chain = int(bad[0])
@@ -210,8 +201,11 @@ def _through(sampler: Sampler, kept: Draws, settings: dict[str, Any], tell: Tell
                 tell(sampler.done, f"warm-up, acceptance {acceptance:.2f}")
                 kept.save()
                 look()
+            block = BLOCK
             while kept.count < draws:
-                kept.add(*sampler.draw(min(max(1, BLOCK // thin), draws - kept.count) * thin))
+                count, begin = min(max(1, block // thin), draws - kept.count) * thin, time.perf_counter()
+                kept.add(*sampler.draw(count))
+                block = min(BLOCK, int(count * PATIENCE / (time.perf_counter() - begin)))
                 seen = kept.stats
                 tell(sampler.done, f"acceptance {float(seen['acceptance_rate'].mean()):.2f}, divergences {int(seen['diverging'].sum())}")
                 kept.save()

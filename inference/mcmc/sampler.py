@@ -27,19 +27,18 @@ class Sampler:
     """All chains of a run. done: how many transitions each has made, warm-up included. restarted: how many chains were moved.
 
     alike: whether all chains have the same posterior. Where each has its own, no chain can take another's place, nor does its log
-    density tell of the other's: none is moved, and each learns a scale and a step size of its own.
+    density tell of the other's: none is moved, and each learns a scale and a step size of its own. dense: whether the scale of all is.
     """
 
-    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int, alike: bool = True) -> None:
-        self._kernel, self._target, self._keys, self._warmup, self._alike = kernel, target, keys, warmup, alike
+    def __init__(self, kernel: Kernel, target: Target, keys: Tensor, warmup: int, dense: bool = False, alike: bool = True) -> None:
+        self._kernel, self._target, self._keys, self._warmup, self._dense, self._alike = kernel, target, keys, warmup, dense, alike
         self._stretches = {end: begin for begin, end in windows(warmup)}
         self._step = StepSize(kernel.target_acceptance)
         self._seen: list[tuple[Tensor, Tensor]] = []
         self.done, self.restarted = 0, 0
 
-    def set_out(self, starts: Tensor, dense: bool) -> None:
+    def set_out(self, starts: Tensor) -> None:
         """Begin at the first of `starts` (draw, chain, dim), whose spread is the first guess at the posterior's."""
-        self._dense = dense
         self._settle_in(starts[0], self._estimated(starts))
 
     def warm_up(self) -> float:
@@ -70,7 +69,6 @@ class Sampler:
         record = {
             "done": self.done,
             "restarted": self.restarted,
-            "dense": self._dense,
             "step": self._step.asdict(),
             "kernel": self._kernel.memory,
         }
@@ -81,7 +79,7 @@ class Sampler:
         like = {name: tensor.to(self._keys.device) for name, tensor in tensors.items()}
         self.state, self.space = State(*(like[n] for n in State._fields)), Space(*(like[n] for n in Space._fields))
         self._seen = list(zip(like["seen"], like["seen_lp"], strict=True)) if "seen" in like else []
-        self.done, self.restarted, self._dense = record["done"], record["restarted"], record["dense"]
+        self.done, self.restarted = record["done"], record["restarted"]
         self._step = StepSize(**record["step"])
         self._kernel.memory.update(record["kernel"])
 

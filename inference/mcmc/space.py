@@ -64,7 +64,11 @@ def estimate_each(draws: Tensor) -> Space:
     return Space(draws.mean(0), variance.sqrt().to(draws.dtype))
 
 
-def suits_dense(draws: Tensor) -> bool:
-    """Whether draws (draw, chain, dim) are few enough in dimension, and many enough, for a dense scale."""
-    dim = draws.shape[-1]
-    return dim <= DENSE_UP_TO and draws[..., 0].numel() > 5 * dim
+def suits_dense(dim: int, draws: int) -> bool:
+    """Whether `draws` draws are many enough, and `dim` dimensions few enough, for a dense scale."""
+    return dim <= DENSE_UP_TO and draws > 5 * dim
+
+
+def unit(dim: int, dense: bool, like: Tensor) -> Space:
+    """The space that is the posterior's own."""
+    return Space(like.new_zeros(dim), torch.eye(dim, dtype=like.dtype, device=like.device) if dense else like.new_ones(dim))

@@ -12,10 +12,10 @@ from typing import Any
 
 
 def apart(function: Callable[..., Any], **settings: Any) -> Any:
-    """What a module's `function` returns for `settings`, both as JSON allows, in a fresh process with an empty compile cache."""
+    """What a module's `function` returns for `settings`, both as JSON allows, in a fresh process with empty caches of compiled code."""
     request = json.dumps([function.__module__, function.__name__, settings])
     with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache}
+        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "XDG_CACHE_HOME": cache}
         done = subprocess.run([sys.executable, "-m", __name__, request], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{function.__name__}({settings}) failed:\n{done.stderr[-3000:]}")

@@ -1,0 +1,100 @@
+"""Gradients of one chain at a time, in C, for compiled loops that run on for many transitions between two returns to Python."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from ..graphs.compiling import Compile, worth_calling, worth_translating
+from ..native.calling import Calls
+from ..native.routine import Routine, addresses, as_graph
+from ..native.values import Unsupported
+from .space import Space
+
+log = logging.getLogger("inference")
+
+# Threads take longer than this to be told what to do.
+SOON = 1e-3
+
+
+class Gradients:
+    """The gradient and the log density of chains that each are at a point of a space.
+
+    log_density(position, rows): of one chain. own: whether each chain has rows of its own, (chain, rows, ...).
+    """
+
+    def __init__(self, log_density: Callable[[Tensor, Tensor], Tensor], rows: Tensor, own: bool, missing: bool) -> None:
+        self._log_density, self._rows, self._own, self._missing = log_density, rows.contiguous(), own, missing
+        self._routines: dict[tuple[torch.Size, ...], Routine] = {}
+        self._threads, self._slow = torch.get_num_threads(), False
+
+    def prepare(self, space: Space, chains: int, compile: Compile, calls: int) -> bool:
+        """Whether gradients in spaces like this one are computed in C.
+
+        They are not where there is no compiler, and, by "auto", where `calls` calls do not earn it, or C would ask torch too often.
+        """
+        shapes = self._shapes(space)
+        white, *spaces = (self._rows.new_zeros(shape) for shape in (shapes[0], *shapes))
+        graph = as_graph(self._one, [white, *spaces, *([self._rows[0]] if self._own else [])], self._missing)
+        if graph is None or (compile == "auto" and not worth_translating(graph, calls)):
+            return False
+        try:
+            routine = Routine(graph)
+        except Unsupported as reason:
+            log.info("gradients stay with torch, slower: %s", reason)
+            return False
+        if compile == "auto" and not worth_calling(graph, chains * len(routine.foreign)):
+            return False
+        self._routines[shapes] = routine
+        return True
+
+    def __call__(self, white: Tensor, space: Space) -> tuple[Tensor, Tensor]:
+        """As a `leapfrog.Target`."""
+        from .chain_loops import evaluate
+
+        white, grad = white.contiguous(), torch.empty_like(white, memory_format=torch.contiguous_format)
+        log_density = torch.empty(len(white), dtype=torch.double)
+        calls, held = self.calls(white, grad, log_density, space)
+        self.each(len(white), lambda first, last, thread: evaluate(calls, first, last, thread))
+        del held
+        return grad, log_density
+
+    def calls(self, white: Tensor, grad: Tensor, log_density: Tensor, space: Space) -> tuple[Calls, list[Tensor]]:
+        """The calls that read `white` and write `grad` (chain, dim) and `log_density` (chain,); and the tensors to be held meanwhile."""
+        routine, chains = self._routines[self._shapes(space)], len(white)
+        each = space.center.dim() > 1
+        spaces = [(part.contiguous(), each) for part in space]
+        rows = [(self._rows, True)] if self._own else []
+        given, made = [(white, True), *spaces, *rows], [(grad, True), (log_density, True)]
+        calls = Calls(routine.address, routine.addresses(given, chains), addresses(made, chains), routine.work(self._threads))
+        return calls, [tensor for tensor, _ in given + made]
+
+    def each(self, chains: int, run: Callable[[int, int, int], None]) -> None:
+        """Run the chains [first, last), by one thread or, where that takes long, by several: `run(first, last, thread)`."""
+        begin = time.perf_counter()
+        if self._slow and self._threads > 1:
+            ends = [chains * k // self._threads for k in range(self._threads + 1)]
+            list(self._pool.map(run, ends[:-1], ends[1:], range(self._threads)))
+        else:
+            run(0, chains, 0)
+        for routine in self._routines.values():
+            routine.raise_what_failed()
+        self._slow = time.perf_counter() - begin > SOON
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads)
+
+    @staticmethod
+    def _shapes(space: Space) -> tuple[torch.Size, ...]:
+        return tuple(part.shape[space.center.dim() - 1 :] for part in space)
+
+    def _one(self, white: Tensor, center: Tensor, scale: Tensor, *rows: Tensor) -> list[Tensor]:
+        space = Space(center, scale)
+        grad, log_density = grad_and_value(self._log_density)(space.position(white[None])[0], *(rows or [self._rows]))
+        return [space.gradient(grad[None])[0], log_density.double()]

@@ -1,0 +1,143 @@
+"""Sums, products and triangular systems."""
+
+import torch
+
+from . import shaping
+from .values import Unsupported, Value, cast, constant, literal
+from .writer import Writer
+
+aten = torch.ops.aten
+INFINITE = float("inf")
+LEAST = {"amax": "INT64_MIN", "amin": "INT64_MAX"}
+# How a reduction goes on from `a` by the next element `x`, and what it begins with.
+REDUCTIONS = {
+    "sum": ("{a} + {x}", 0, " reduction(+:{a})"),
+    "prod": ("{a} * {x}", 1, " reduction(*:{a})"),
+    "amax": ("maximum_{t}({a}, {x})", -INFINITE, None),
+    "amin": ("minimum_{t}({a}, {x})", INFINITE, None),
+}
+
+
+def reduced(w: Writer, value: Value, what: str, dims: list[int] | int | None, keep: bool, dtype: torch.dtype) -> Value:
+    """A sum, product, maximum or minimum along some axes. Sums of numbers with a point are taken in double precision."""
+    form, first, simd = REDUCTIONS[what]
+    rank = len(value.shape)
+    dims = [dims] if isinstance(dims, int) else dims
+    gone = set(range(rank)) if not dims else {d % max(1, rank) for d in dims}
+    inner = torch.double if dtype.is_floating_point and what in ("sum", "prod") else dtype
+    if inner not in (torch.double, torch.float, torch.int64):
+        raise Unsupported(f"{what} of {dtype}")
+    shape = tuple(1 if k in gone else n for k, n in enumerate(value.shape))
+    natural = bool(gone) and rank - 1 not in gone and value.shape[-1] > 3
+    out = w.room(shape, inner if natural else dtype)
+    name = {torch.double: "double", torch.float: "float", torch.int64: "int64_t"}[inner]
+    begin = (
+        "INT64_MIN"
+        if inner == torch.int64 and what == "amax"
+        else "INT64_MAX"
+        if inner == torch.int64 and what == "amin"
+        else literal(first, inner)
+    )
+    if natural:  # the last axis stays: go along it in its order
+        w.store(out, Value(shape, inner, lambda _: begin))
+        with w.loop(value.shape, "") as i:
+            place = out.at(tuple("0" if k in gone else j for k, j in enumerate(i)))
+            w.line(f"{place} = {form.format(a=place, x=cast(value.at(i), value.dtype, inner), t=name)};")
+        out = w.kept(Value(shape, dtype, lambda i: cast(out.at(i), inner, dtype))) if inner != dtype else out
+    else:
+        with w.loop(shape) as kept:
+            total = w.name("a")
+            w.line(f"{name} {total} = {begin};")
+            with w.loop([n if k in gone else 1 for k, n in enumerate(value.shape)], simd and simd.format(a=total)) as i:
+                element = value.at(tuple(j if k in gone else kept[k] for k, j in enumerate(i)))
+                w.line(f"{total} = {form.format(a=total, x=cast(element, value.dtype, inner), t=name)};")
+            w.line(f"{out.at(kept)} = {cast(total, inner, dtype)};")
+    return out if keep else shaping.reshape(w, out, tuple(n for k, n in enumerate(shape) if k not in gone))
+
+
+def running(w: Writer, value: Value, dim: int, sign: str, dtype: torch.dtype) -> Value:
+    """Sums or products up to each place along an axis."""
+    if not value.shape:
+        return value
+    dim %= len(value.shape)
+    out = w.room(value.shape, dtype)
+    with w.loop([1 if k == dim else n for k, n in enumerate(value.shape)]) as i:
+        total, j = w.name("a"), w.name("i")
+        w.line(f"double {total} = {0 if sign == '+' else 1};")
+        w.line(f"for (int {j} = 0; {j} < {value.shape[dim]}; {j}++) {{")
+        at = (*i[:dim], j, *i[dim + 1 :])
+        w.line(f"{total} = {total} {sign} {value.at(at)}; {out.at(at)} = {total}; }}")
+    return out
+
+
+def product(w: Writer, a: Value, b: Value) -> Value:
+    """a @ b, with as many axes in front as they have."""
+    a, b = w.kept(a), w.kept(b)
+    *batch, rows, inner = a.shape
+    columns = b.shape[-1]
+    out = w.room((*batch, rows, columns), a.dtype)
+    along = b.strides[-1] == 1 and columns > 3
+    if along:
+        w.store(out, constant(0, a.dtype, out.shape))
+        with w.loop([*batch, rows, inner]) as (*n, i, k), w.loop([columns], "") as (j,):
+            w.line(f"{out.at((*n, i, j))} += {a.at((*n, i, k))} * {b.at((*n, k, j))};")
+        return out
+    with w.loop([*batch, rows, columns]) as (*n, i, j):
+        total = w.name("a")
+        w.line(f"{a.ctype} {total} = 0;")
+        with w.loop([inner], f" reduction(+:{total})") as (k,):
+            w.line(f"{total} += {a.at((*n, i, k))} * {b.at((*n, k, j))};")
+        w.line(f"{out.at((*n, i, j))} = {total};")
+    return out
+
+
+def triangle(w: Writer, value: Value, diagonal: int, lower: bool) -> Value:
+    """What stands on and below (or above) a diagonal; zeros elsewhere."""
+    sign = "<=" if lower else ">="
+    zero = literal(0, value.dtype)
+    return Value(value.shape, value.dtype, lambda i: f"({i[-1]} {sign} {i[-2]} + {diagonal} ? {value.at(i)} : {zero})")
+
+
+def cholesky(w: Writer, value: Value) -> list[Value]:
+    """The lower Cholesky factor, and of each matrix the row at which it is not positive definite, or 0."""
+    *batch, n, _ = value.shape
+    value, out, told = w.kept(value), w.room(value.shape, value.dtype), w.room(tuple(batch), torch.int64)
+    w.store(out, constant(0, value.dtype, value.shape))
+    with w.loop(batch) as b:
+        w.line(f"{told.at(b)} = 0;")
+        j, i, k, total = (w.name(letter) for letter in "iiia")
+        w.line(f"for (int {j} = 0; {j} < {n}; {j}++) for (int {i} = {j}; {i} < {n}; {i}++) {{")
+        w.line(f"    {value.ctype} {total} = {value.at((*b, i, j))};")
+        w.line(f"    for (int {k} = 0; {k} < {j}; {k}++) {total} -= {out.at((*b, i, k))} * {out.at((*b, j, k))};")
+        w.line(f"    if ({i} == {j} && !({total} > 0) && !{told.at(b)}) {told.at(b)} = {j} + 1;")
+        w.line(f"    {out.at((*b, i, j))} = {i} == {j} ? sqrt({total}) : {total} / {out.at((*b, j, j))};")
+        w.line("}")
+    return [out, told]
+
+
+def solved(w: Writer, a: Value, b: Value, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Value:
+    """X with a @ X = b (or X @ a = b), a being triangular."""
+    if not left:
+        a, b = (shaping.transpose(w, w.kept(m), -2, -1) for m in (a, b))
+        return shaping.transpose(w, solved(w, a, b, upper=not upper, unitriangular=unitriangular), -2, -1)
+    batch = tuple(torch.broadcast_shapes(a.shape[:-2], b.shape[:-2]))
+    a = w.kept(shaping.expand(w, a, [*batch, *a.shape[-2:]]))
+    n, columns = b.shape[-2:]
+    b, out = shaping.expand(w, b, [*batch, n, columns]), w.room((*batch, n, columns), b.dtype)
+    w.store(out, b)
+    with w.loop(batch) as s:
+        i, k = w.name("i"), w.name("i")
+        rows, others = (
+            (f"{i} = {n} - 1; {i} >= 0; {i}--", f"{k} = {i} + 1; {k} < {n}")
+            if upper
+            else (f"{i} = 0; {i} < {n}; {i}++", f"{k} = 0; {k} < {i}")
+        )
+        w.line(f"for (int {rows}) {{")
+        w.line(f"for (int {others}; {k}++)")
+        with w.loop([columns]) as (j,):
+            w.line(f"{out.at((*s, i, j))} -= {a.at((*s, i, k))} * {out.at((*s, k, j))};")
+        if not unitriangular:
+            with w.loop([columns]) as (j,):
+                w.line(f"{out.at((*s, i, j))} /= {a.at((*s, i, i))};")
+        w.line("}")
+    return out
