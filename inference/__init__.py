@@ -9,12 +9,13 @@ from .posterior import Posterior
 from .rows.table import Table, as_table
 from .saving.storage import load
 from .svi import svi
-from .symmetry import Permutation, Rotation, Sign, SignedPermutation, Symmetry
+from .symmetry import NestedPermutation, Permutation, Rotation, Sign, SignedPermutation, Symmetry
 
 __all__ = [
     "Calibration",
     "Finding",
     "Pair",
+    "NestedPermutation",
     "Permutation",
     "Posterior",
     "Report",

@@ -45,7 +45,7 @@ class Pair(PyroModule):
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
     - `gibbs(x, chains)`: a Gibbs sampler of its own, for `mcmc` with kernel="gibbs": see `Sweeps` in `mcmc/gibbs.py`.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
-      `SignedPermutation`, `Rotation`.
+      `NestedPermutation`, `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.

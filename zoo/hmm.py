@@ -1,38 +1,32 @@
 """Hidden Markov model."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyro
 import pyro.distributions as dist
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from pyro import poutine
 from pyro.nn import PyroParam
-from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.distributions import constraints
 
-from inference import Pair, Permutation, Table, checks
+from inference import Permutation
 
-from .by_column import by_column, center_and_spread
-from .series import checks as series_checks
-from .series import pictures, quantities
-from .series.emissions import log, make
+from .by_column import by_column
+from .series.clusters import clusters, stochastic_em
+from .series.emissions import Family, log, make
 from .series.hidden_markov import HiddenMarkov, stationary
-
-Family = Literal["gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli"]
-ROUNDS, SAMPLE = 30, 10_000
+from .series.switching import SwitchingPair
 
 
-class HiddenMarkovModel(Pair):
+class HiddenMarkovModel(SwitchingPair):
     """Series whose law at each step depends on a state that changes from step to step, and is not seen.
 
     | symbol     | distribution                              | shape     | meaning                                              |
     |------------|-------------------------------------------|-----------|------------------------------------------------------|
     | transition | rows: Dirichlet(concentration + stickiness e_k) | (K, K) | probability of each state (column) after each (row) |
     | initial    | Dirichlet(1, ..., 1), or as `initial` says | (K,)     | probability of each state at the first step          |
-    | locs, ...  | the family's: see `zoo/emissions`        | (K, D)    | what a state shows                                   |
+    | locs, ...  | the family's: see `zoo/series/emissions` | (K, D)    | what a state shows                                   |
     | z          | Markov chain, summed out                  | (N, T)    | state at each step                                   |
     | x          | emission[z]                               | (N, T, D) | the series; `NaN` is integrated out                  |
     | stationary | derived                                   | (K,)      | share of the steps spent in each state, in the long run |
@@ -50,19 +44,23 @@ class HiddenMarkovModel(Pair):
         states: K, how many states.
         dim: D, how many columns a step has. Read off the data.
         emission: what a state shows: `gaussian`, `student`, `poisson`, `negative_binomial`, `exponential`, `gamma`, `categorical` (codes
-            0, 1, ...) or `bernoulli`; one for all columns, or one for each.
+            0, 1, ...), `bernoulli`, or `autoregressive` (numbers, by a regression on the steps before); one for all columns, or one for
+            each.
         initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
         concentration: of the Dirichlet prior on each row of the transition.
         stickiness: added to the concentration on the diagonal: the prior's preference for staying.
         center: prior mean of the states' locations or means, one number or one a column. Read off the data: the columns' means.
-        spread: gaussian, student: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        spread: gaussian, student, autoregressive: scale of the data, one number or one a column. Read off the data: the columns' standard
+            deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
         state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
-        shrinkage: gaussian, student: how many steps the prior's opinion on a location is worth.
+        shrinkage: gaussian, student, autoregressive: how many steps the prior's opinion on a location is worth.
         shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`; above 1 it
             keeps off zero.
         categories: categorical: V, how many, one number or one a column. Read off the data: the largest code and one more.
         smoothing: categorical, bernoulli: of the Dirichlet or Beta prior on each state's probabilities.
+        lags: autoregressive: P, how many steps before count. These columns may have no gaps, only an end.
+        lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
     """
 
     def __init__(
@@ -82,11 +80,14 @@ class HiddenMarkovModel(Pair):
         shape: PositiveFloat = 2.0,
         categories: PositiveInt | Annotated[list[PositiveInt], Field(min_length=1)] = 2,
         smoothing: PositiveFloat = 1.0,
+        lags: PositiveInt = 1,
+        lag_scale: PositiveFloat = 0.5,
     ) -> None:
         self.states, self.dim, self.initial = states, dim, initial
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
+        options |= {"lags": lags, "lag_scale": lag_scale}
         self.emission = make(emission, states, center, spread, options)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
@@ -115,69 +116,23 @@ class HiddenMarkovModel(Pair):
         self.emission.guide()
 
     def start(self, x: Tensor) -> None:
-        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM).
-
-        Source: Celeux & Diebolt 1985, "The SEM algorithm", Computational Statistics Quarterly 2.
-        """
+        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM)."""
         series = x.reshape(*x.shape[:2], self.dim)
-        member, seen = self._clusters(series)
-        both = (seen[:, :-1] & seen[:, 1:]).to(x.dtype)
-        self._refit(series, member, torch.einsum("nt,ntj,ntk->jk", both, member[:, :-1], member[:, 1:]))
-        for _ in range(ROUNDS):
-            drawn = poutine.trace(self.guide).get_trace(x)
-            chain = poutine.trace(poutine.condition(self.model, drawn)).get_trace(x).nodes["x"]["fn"]
+        seen = (~series.isnan()).any(-1)
+        self._refit(series, *clusters(series, self.emission.features(series[seen]), self.states))
+
+        def refit(chain: HiddenMarkov) -> None:
             member, moves = chain.smoothed(series)
             self._refit(series, member, moves.sum(0))
 
-    def _clusters(self, series: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, K) one for the cluster of each step, by one run of k-means on some of them; equal shares where nothing is seen.
-
-        And where something is, (N, T).
-        """
-        seen = (~series.isnan()).any(-1)
-        features = self.emission.features(series[seen]).double()
-        # Steps that show the same can then fall into several clusters, as states may show the same.
-        features = (features + 0.01 * torch.randn_like(features)).cpu().numpy()
-        some = torch.randperm(len(features))[:SAMPLE].numpy()
-        means = KMeans(self.states, n_init=1, random_state=int(torch.randint(2**31, ()))).fit(features[some])
-        member = series.new_full((*series.shape[:2], self.states), 1 / self.states)
-        labels = torch.as_tensor(means.predict(features), device=series.device).long()
-        member[seen] = torch.nn.functional.one_hot(labels, self.states).to(series.dtype)
-        return member, seen
+        stochastic_em(self, x, refit)
 
     def _refit(self, series: Tensor, member: Tensor, moves: Tensor) -> None:
         """The guide as the posterior given the states' probabilities at each step (N, T, K) and the expected transitions (K, K)."""
         self.q_transition = self.concentration + moves
         if self.initial == "free":
             self.q_initial = self.first + member[:, 0].sum(0)
-        seen = (~series.isnan()).any(-1)
-        self.emission.start(series[seen], member[seen])
-
-    @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
-        # What `check` refuses must not stop us here.
-        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        most = x.nan_to_num().amax(0).clamp(1, 1e6).long()
-        return {"dim": x.shape[1], "categories": (most + 1).tolist(), **center_and_spread(x)}
-
-    def check(self, table: Table, fitting: bool) -> None:
-        series_checks.series(table, self.dim)
-        series_checks.ordered(table)
-        series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
-        if fitting:
-            series_checks.long_enough(table, self.states)
-            checks.no_empty_rows(table)
-            series_checks.varied(table, [name in ("gaussian", "student") for name in self.families])
-
-    @property
-    def families(self) -> list[str]:
-        """The family of each column."""
-        emission = self.hyperparameters["emission"]
-        return emission if isinstance(emission, list) else [emission] * self.dim
-
-    @property
-    def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([name in ("categorical", "bernoulli") for name in self.families])
+        self.emission.refit(series, member)
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
@@ -189,20 +144,9 @@ class HiddenMarkovModel(Pair):
         return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
 
     @property
-    def restated(self) -> tuple[str, ...]:
-        return self.emission.restated
-
-    @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "log_dwell": ("state",), "z": ("state",)}
         return {**own, **self.emission.dims}
-
-    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
-        states = list(range(self.states))
-        return {"state": states, "next": states, **self.emission.labels(list(range(self.dim)))}
-
-    any_length = True
-    picture = staticmethod(pictures.states)
 
 
 def _initial(initial: str | list[float], states: int) -> Tensor:

@@ -1,6 +1,5 @@
 """Linear Gaussian state space model."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import pyro
@@ -13,19 +12,19 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.transforms import ReshapeTransform
 
-from inference import Pair, SignedPermutation, Table, checks
+from inference import SignedPermutation
 from inference.supports import cholesky
 
-from .by_column import by_column, center_and_spread
+from .by_column import by_column
 from .distributions.low_rank import LowRankGaussian
-from .series import checks as series_checks
-from .series import pictures, quantities
+from .series import pictures
+from .series.numbers import NumbersPair
 from .series.state_space import StateSpace
 
 ITERATIONS = 100
 
 
-class LinearGaussianStateSpace(Pair):
+class LinearGaussianStateSpace(NumbersPair):
     """Series moved by a few numbers that change gradually from step to step, and are not seen.
 
     | symbol      | distribution                                     | shape     | meaning                                            |
@@ -150,24 +149,6 @@ class LinearGaussianStateSpace(Pair):
             optimiser.step(loss)
         return {name: value.detach() for name, value in values().items()}
 
-    @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
-        # What `check` refuses must not stop us here.
-        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        return {"dim": x.shape[1], **center_and_spread(x)}
-
-    def check(self, table: Table, fitting: bool) -> None:
-        series_checks.series(table, self.dim)
-        series_checks.ordered(table)
-        if fitting:
-            series_checks.long_enough(table, self.states)
-            checks.no_empty_rows(table)
-            series_checks.varied(table, [True] * self.dim)
-
-    @property
-    def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([False] * self.dim)
-
     @property
     def symmetries(self) -> tuple[SignedPermutation, ...]:
         return (SignedPermutation({"loadings": 1, "persistence": 0}, order="persistence", told_by=("loadings",)),)
@@ -177,7 +158,6 @@ class LinearGaussianStateSpace(Pair):
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         return {"column": list(range(self.dim)), "state": list(range(self.states))}
 
-    any_length = True
     picture = staticmethod(pictures.numbers)
 
 

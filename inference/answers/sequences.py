@@ -7,6 +7,8 @@ The observed distribution of such a pair has these methods, each for a batch of 
 - `paths(value)`: states drawn given the series, (*batch, T) or (*batch, T, K); `decode(value)`: the likeliest of one of K, (*batch, T);
 - `increments(value)`: the log density of each step given those before it, (*batch, T);
 - `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...).
+
+Where several chains of states, M, move a series together, discrete states have one more axis, of length M, after that of the steps.
 """
 
 import math
@@ -36,7 +38,8 @@ LONGEST = 10 * CELLS
 
 
 class Decoded(NamedTuple):
-    """Of each step of each series, (rows, T): the state that most draws' likeliest paths are in, and the share of draws that agree."""
+    """Of each step of each series, (rows, T), of several chains (rows, T, M): the state that most draws' likeliest paths are in, and the
+    share of draws that agree."""
 
     states: pd.DataFrame | Tensor
     agreement: pd.DataFrame | Tensor
@@ -67,7 +70,8 @@ def decode(posterior: "Posterior", x: Any) -> Decoded:
         raise TypeError(f"{posterior.name}: its states are continuous, and no path of them is decoded; encode gives their means")
     path, states = _ask(program, "decode"), _states(program, posterior)
     share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
-    return Decoded(table.dress(likeliest, table.columns), table.dress(share.to(table.x.dtype), table.columns))
+    found = (likeliest, share.to(table.x.dtype))
+    return Decoded(*(table.dress(v, table.columns) if v.dim() == 2 else v for v in found))
 
 
 def paths(posterior: "Posterior", x: Any, seed: int) -> Tensor:

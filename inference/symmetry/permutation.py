@@ -34,13 +34,7 @@ class Permutation(Symmetry):
     def match(self, features: Tensor, pivot: Tensor) -> Tensor:
         # Squared distances, but for what is the same in all assignments of a draw.
         cost = (features.square().sum(-1, keepdim=True) - 2 * features @ pivot.mT).mT.contiguous()
-        order = cost.argmin(-1)
-        # Where every pivot component has a different nearest one, that assignment is optimal; the others are solved for.
-        clash = (order.sort(-1).values != torch.arange(order.shape[-1], device=order.device)).any(-1)
-        if clash.any():
-            solved = np.stack([linear_sum_assignment(matrix)[1] for matrix in cost[clash].cpu().numpy()])
-            order[clash] = torch.as_tensor(solved, device=order.device)
-        return order
+        return assigned(cost)
 
     def telling(self, draws: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
         present = self.present(draws)
@@ -64,3 +58,15 @@ class Permutation(Symmetry):
         ahead = x.movedim(2 + axes[0], 2) if len(axes) == 1 else x.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
         # A constant added to all components tells none apart, and would drown what does.
         return (ahead - ahead.mean((0, 1, 2)))[..., None]
+
+
+def assigned(cost: Tensor) -> Tensor:
+    """(..., K) for each row of costs (..., K, K) a column of its own, such that they cost the least together."""
+    flat = cost.reshape(-1, *cost.shape[-2:])
+    order = flat.argmin(-1)
+    # Where every row's cheapest column is a different one, that assignment is optimal; the others are solved for.
+    clash = (order.sort(-1).values != torch.arange(order.shape[-1], device=order.device)).any(-1)
+    if clash.any():
+        solved = np.stack([linear_sum_assignment(matrix)[1] for matrix in flat[clash].cpu().numpy()])
+        order[clash] = torch.as_tensor(solved, device=order.device)
+    return order.reshape(cost.shape[:-1])

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .permutation import Permutation
+from .permutation import Permutation, assigned
 from .sign import largest_positive
 
 
@@ -36,14 +34,9 @@ class SignedPermutation(Permutation):
 
     def match(self, features: Tensor, pivot: Tensor) -> Tensor:
         inner = (features @ pivot.mT).mT.contiguous()
-        flat = inner.reshape(-1, *inner.shape[-2:])
-        order = flat.abs().argmax(-1)
-        clash = (order.sort(-1).values != torch.arange(order.shape[-1], device=order.device)).any(-1)
-        if clash.any():
-            solved = np.stack([linear_sum_assignment(matrix, maximize=True)[1] for matrix in flat[clash].abs().cpu().numpy()])
-            order[clash] = torch.as_tensor(solved, device=order.device)
-        flipped = flat.gather(-1, order[..., None])[..., 0] < 0
-        return torch.where(flipped, -1 - order, 1 + order).reshape(inner.shape[:-1])
+        order = assigned(-inner.abs())
+        flipped = inner.gather(-1, order[..., None])[..., 0] < 0
+        return torch.where(flipped, -1 - order, 1 + order)
 
     def orient(self, draws: Mapping[str, Tensor]) -> Tensor:
         order = super().orient(draws)

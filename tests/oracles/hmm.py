@@ -7,22 +7,40 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 from scipy.stats import bernoulli, beta, dirichlet, expon, gamma, lognorm, multivariate_normal, nbinom, norm, poisson, t
 
-from . import Case, gmm
+from . import Case, autoregression, gmm
+from .short_series import codes, counts, holes, numbers, several
 
 SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
 
 
 def cases() -> list[Case]:
-    """Every emission, with and without gaps and padding, and every way to begin; four short series."""
+    """Every emission, with and without gaps and padding, every way to begin; four short series."""
     prior = {"concentration": 1.5, "stickiness": 0.7}
-    numbers = {"emission": "gaussian", "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "dim": 2}
+    gaussian = {"emission": "gaussian", "center": [0.4, -0.2], "spread": [1.3, 0.8], "shrinkage": 0.3, "dim": 2}
     return [
-        Case("poisson", {"emission": "poisson", "center": 3.0, "shape": 1.5, **prior}, _counts()),
-        Case("poisson-gaps", {"emission": "poisson", "center": 3.0, "initial": "stationary", **prior}, _holes(_counts())),
-        Case("categorical", {"emission": "categorical", "categories": 3, "dim": 2, "smoothing": 0.8, "states": 2}, _holes(_codes())),
-        Case("gaussian-diag", {"covariance": "diag", "initial": [0.25, 0.75], **numbers, **prior}, _holes(_numbers(2))),
-        Case("gaussian", {"states": 3, "spread": 2.0, "initial": "uniform", **prior}, _holes(_numbers(1)[:, :2, 0])),
-        Case("several", {"dim": 4, "emission": SEVERAL, "center": [0.5, 3.0, 2.0, 0.5], "shrinkage": 0.3, **prior}, _holes(_several())),
+        Case("poisson", {"emission": "poisson", "center": 3.0, "shape": 1.5, **prior}, counts()),
+        Case(
+            "poisson-gaps",
+            {"emission": "poisson", "center": 3.0, "initial": "stationary", **prior},
+            holes(counts()),
+        ),
+        Case(
+            "categorical",
+            {"emission": "categorical", "categories": 3, "dim": 2, "smoothing": 0.8, "states": 2},
+            holes(codes()),
+        ),
+        Case(
+            "gaussian-diag",
+            {"covariance": "diag", "initial": [0.25, 0.75], **gaussian, **prior},
+            holes(numbers(2)),
+        ),
+        Case("gaussian", {"states": 3, "spread": 2.0, "initial": "uniform", **prior}, holes(numbers(1)[:, :2, 0])),
+        Case(
+            "several",
+            {"dim": 4, "emission": SEVERAL, "center": [0.5, 3.0, 2.0, 0.5], "shrinkage": 0.3, **prior},
+            holes(several()),
+        ),
+        Case("autoregressive", {"emission": "autoregressive", "lags": 2, "shrinkage": 0.3, **prior}, autoregression.series()),
     ]
 
 
@@ -54,6 +72,8 @@ def chain(given, values) -> tuple[np.ndarray, np.ndarray]:
 
 def emission(given, values, row) -> np.ndarray:
     """(T, K) log p(step | state) of a series (T, D); what is missing counts for nothing."""
+    if given["emission"] == "autoregressive":
+        return autoregression.emission(given, values, row)
     return np.array([[_log_step(given, values, k, step) for k in range(given["states"])] for step in row])
 
 
@@ -120,7 +140,7 @@ def _log_paths(given, states: list[np.ndarray]) -> float:
 
 
 def _log_shown(given, states: np.ndarray, steps: np.ndarray) -> float:
-    """The density of all steps (n, D) given their states (n,), the emission's parameters integrated out."""
+    """The density of steps (n, D) given their states (n,), the emission's parameters integrated out."""
     seen = ~np.isnan(steps).all(1)
     members = [steps[seen & (states == k)] for k in range(given["states"])]
     if given["emission"] == "poisson":
@@ -195,6 +215,8 @@ def _columns(given) -> list[tuple[str, int]]:
 def _log_prior_emission(given, values) -> float:
     center = np.broadcast_to(np.array(given["center"], float), (given["dim"],))
     spread = np.broadcast_to(np.array(given["spread"], float), (given["dim"],))
+    if given["emission"] == "autoregressive":
+        return autoregression.log_prior(given, values)
     if given["emission"] != "gaussian":
         columns = _columns(given)
         scale = [(given["state_scale"] or given["states"] ** (-1 / [n for n, _ in columns].count(name))) for name, _ in columns]
@@ -222,29 +244,3 @@ def _as_mixture(given) -> SimpleNamespace:
 def _series(x) -> np.ndarray:
     x = np.asarray(x)
     return x if x.ndim == 3 else x[..., None]
-
-
-def _counts() -> np.ndarray:
-    return np.random.default_rng(0).poisson(np.array([[1, 1, 6], [7, 6, 2], [1, 5, 5], [6, 7, 8]])).astype(float)
-
-
-def _codes() -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 3, (4, 3, 2)).astype(float)
-
-
-def _numbers(dim: int) -> np.ndarray:
-    rng = np.random.default_rng(dim)
-    return rng.normal(size=(4, 3, dim)) + np.array([[-1, -1, 1.5], [1.5, 1.5, -1], [-1, -1, -1], [1.5, 1.5, 1.5]])[..., None]
-
-
-def _several() -> np.ndarray:
-    """Columns that suit SEVERAL."""
-    return np.stack([_numbers(1)[..., 0], _counts(), np.exp(_numbers(1)[..., 0]), _codes()[..., 0] > 1], -1).astype(float)
-
-
-def _holes(x: np.ndarray) -> np.ndarray:
-    """A gap, a value missing by itself if there are columns, and a series cut short."""
-    x = x.copy()
-    x[0, 1], x[2, -1] = np.nan, np.nan
-    x.reshape(*x.shape[:2], -1)[3, 0, -1] = np.nan
-    return x

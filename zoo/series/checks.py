@@ -51,6 +51,20 @@ def allowed(table: Table, found: tuple[Tensor, str]) -> None:
         raise ValueError(f"{place}: {value:g} {why}")
 
 
+def without_gaps(table: Table, columns: list[bool]) -> None:
+    """Nothing is missing in `columns` of a series before the last step of which something is seen. Raises ValueError."""
+    seen = ~table.x.isnan().reshape(*table.x.shape[:2], -1)
+    going_on = seen.any(-1).flip(1).cumsum(1).flip(1) > 0
+    gaps = (~seen & torch.tensor(columns, device=seen.device) & going_on[..., None]).nonzero()
+    if len(gaps):
+        row, step, column = gaps[0].tolist()
+        place = f"{table.row(row)}, time {table.columns[step]}" + f", column {column}" * (seen.shape[2] > 1)
+        raise ValueError(
+            f"{place}: missing in the midst of a series, which an autoregressive emission cannot integrate out: what follows rests on it. "
+            "Fill the gap, cut the series there, or choose another emission"
+        )
+
+
 def long_enough(table: Table, states: int) -> None:
     """Every series has more than one step, and all together as many of which something is seen as `states`. Raises ValueError."""
     if table.x.shape[1] < 2:

@@ -5,7 +5,7 @@ from pyro.distributions import Categorical, TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
-from . import markov
+from . import markov, shown
 
 
 class HiddenMarkov(TorchDistribution):
@@ -16,7 +16,7 @@ class HiddenMarkov(TorchDistribution):
     Arguments:
         start: (K,) log probabilities. transition: (K, K) log probabilities, from a state (row) to the next (column).
         emission: what a step shows in each state; batch shape (K,), event shape (D,); its `log_prob` passes over `NaN`, and its
-            `fill` draws what is missing. steps: T.
+            `fill` draws what is missing. Or it depends on the steps before (`shown.py`). steps: T.
     """
 
     arg_constraints = {"start": constraints.real_vector, "transition": constraints.independent(constraints.real, 2)}
@@ -40,9 +40,7 @@ class HiddenMarkov(TorchDistribution):
 
     def fill(self, value: Tensor) -> Tensor:
         """`value` (*batch, T, D) with a draw of what is missing given the rest of the series."""
-        shape = value.shape[:-1] + self.emission.batch_shape
-        filled = self.emission.expand(shape).fill(value[..., None, :].expand(shape + value.shape[-1:]))
-        return torch.where(value.isnan(), _of_state(filled, self.paths(value)), value)
+        return shown.follow(self.emission, self.paths(value), value)
 
     def latents(self, value: Tensor) -> dict[str, Categorical]:
         """p(z_t | x) of the states `z`, batch shape (*batch, T)."""
@@ -77,28 +75,29 @@ class HiddenMarkov(TorchDistribution):
         now = markov.filtered(*self._terms(value))[0].to(value)
         now = now.take_along_dim(last[..., None, None], -2)[..., 0, :]
         states = self._unseen(now, steps + 1)[..., 1:]
-        return states, self._shown(states)
+        return states, self._shown(states, value)
 
     def _last(self, value: Tensor) -> Tensor:
         """(*batch) the number of the last step of which anything was seen."""
         return torch.where((~value.isnan()).any(-1), torch.arange(self.steps, device=value.device), 0).amax(-1)
 
     def _terms(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.start, self.transition[..., None, :, :], self.emission.log_prob(value[..., None, :])
+        return self.start, self.transition[..., None, :, :], shown.log_steps(self.emission, value)
 
     def _unseen(self, start: Tensor, steps: int) -> Tensor:
         """(*batch, steps) a path of which nothing is seen."""
         nothing = start.new_zeros((*start.shape[:-1], steps, start.shape[-1]))
         return markov.sample_paths(start, self.transition[..., None, :, :], nothing)
 
-    def _shown(self, states: Tensor) -> Tensor:
-        """(*batch, T, D) a draw of what the states (*batch, T) show."""
-        return _of_state(self.emission.sample(states.shape), states)
-
-
-def _of_state(values: Tensor, states: Tensor) -> Tensor:
-    """(*batch, T, D) from values of every state (*batch, T, K, D): those of `states` (*batch, T)."""
-    return values.take_along_dim(states[..., None, None], -2)[..., 0, :]
+    def _shown(self, states: Tensor, after: Tensor | None = None) -> Tensor:
+        """(*batch, steps, D) a draw of what the states (*batch, steps) show, in new series, or after what is seen of `after`."""
+        if after is None or not getattr(self.emission, "lags", 0):
+            return shown.follow(self.emission, states)
+        following = self._last(after)[..., None] + 1 + torch.arange(states.shape[-1], device=after.device)
+        unseen = after.new_full((*states.shape, after.shape[-1]), torch.nan)
+        longer = torch.cat([after, unseen], -2)
+        path = torch.zeros_like(longer[..., 0], dtype=torch.long).scatter(-1, following, states)
+        return shown.follow(self.emission, path, longer).take_along_dim(following[..., None], -2)
 
 
 def stationary(transition: Tensor) -> Tensor:

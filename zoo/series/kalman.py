@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.library import custom_op
 
-from .over_series import batched, flat, over_series, together
+from .over_series import batched, differentiable, flat, over_series, together
 
 # How many axes each of the six arguments has.
 DIMS = (1, 2, 1, 2, 1, 2)
@@ -26,8 +25,7 @@ DIMS = (1, 2, 1, 2, 1, 2)
 
 def log_evidence(*given: Tensor) -> Tensor:
     """log p(x), (*batch) in double precision, with a gradient in each argument (a first one: none of the gradient)."""
-    given = together(DIMS, *given)
-    return _LogEvidence.apply(*given)[0] if torch.is_grad_enabled() else _evidence(*given, False)[0]
+    return _log_evidence(*together(DIMS, *given))
 
 
 def smoothed(*given: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,25 +67,7 @@ def _(
     return x.new_empty(x.shape[:-2], dtype=torch.double), *(t.new_empty(t.shape if gradient else 0) for t in given)
 
 
-class _LogEvidence(torch.autograd.Function):
-    """The operator with its gradient: functorch takes none that is registered with a custom operator."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*given: Tensor) -> tuple[Tensor, ...]:
-        return _evidence(*given, True)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(*output[1:])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-        each = zip(ctx.saved_tensors, DIMS, strict=True)
-        return tuple(grad.to(found.dtype).reshape(*grad.shape, *[1] * dims) * found for found, dims in each)
+_log_evidence = differentiable(_evidence, DIMS)
 
 
 @custom_op("zoo::kalman_smooth", mutates_args=())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.library import CustomOpDef
 
 # Multiplications that are worth a thread of their own.
@@ -34,6 +35,38 @@ def together(dims: tuple[int, ...], *given: Tensor) -> tuple[Tensor, ...]:
 def flat(t: Tensor, dims: int) -> Tensor:
     """(N, ...) all but the last `dims` axes as one."""
     return t.reshape(-1, *t.shape[-dims:])
+
+
+def differentiable(operator: CustomOpDef, dims: tuple[int, ...]) -> Callable[..., Tensor]:
+    """The first result (*batch) of `operator`, with its others as its gradient in as many first arguments, of `dims` axes each.
+
+    The operator's last argument says whether the gradient is asked for. functorch takes none that is registered with a custom operator.
+    """
+
+    class WithGradient(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(*given: Tensor) -> tuple[Tensor, ...]:
+            return operator(*given, True)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+            ctx.mark_non_differentiable(*output[1:])
+            ctx.save_for_backward(*output[1:])
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+            found = zip(ctx.saved_tensors, dims, strict=True)
+            whole = [grad.to(own.dtype).reshape(*grad.shape, *[1] * count) * own for own, count in found]
+            return *whole, *[None] * (len(ctx.needs_input_grad) - len(whole))
+
+    def value(*given: Tensor) -> Tensor:
+        # The gradient costs as much again as the value: not where nobody will ask for it.
+        return WithGradient.apply(*given)[0] if torch.is_grad_enabled() else operator(*given, False)[0]
+
+    return value
 
 
 def batched(operator: CustomOpDef) -> None:

@@ -31,6 +31,28 @@ def states(posterior: "Posterior") -> Figure:
     return figure
 
 
+def chains(posterior: "Posterior") -> Figure:
+    """The first series, their steps coloured by the likeliest state of the first chain; below each, the states of every chain as bands.
+
+    Of four series the first 2000 steps are shown.
+    """
+    from inference import as_table
+
+    x = posterior.table.x[:SERIES, :STEPS]
+    probabilities = posterior.encode(as_table(x)).cpu().numpy()
+    values, count = x.reshape(*x.shape[:2], -1).double().cpu().numpy(), probabilities.shape[2]
+    figure = Figure(figsize=(9, (2 + 0.7 * count) * len(values)), layout="constrained")
+    ratios = (3, *[1] * count) * len(values)
+    grid = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0].reshape(len(values), 1 + count)
+    for n, (first, *others) in enumerate(grid):
+        _series(first, values[n], probabilities[n, :, 0].argmax(1), str(posterior.table.index[n]))
+        for m, axes in enumerate(others):
+            _bands(axes, probabilities[n, :, m])
+            axes.set_ylabel(f"chain {m}")
+    _steps(grid[-1, -1], posterior.table.columns[: x.shape[1]])
+    return figure
+
+
 def _series(axes: Axes, series: np.ndarray, states: np.ndarray, name: str) -> None:
     steps = np.arange(len(series))
     for column in series.T:

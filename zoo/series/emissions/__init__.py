@@ -10,12 +10,13 @@
 | `gamma`             | positive amounts             | `amounts`, `forms`            | Gamma(shape, shape / center), Gamma(2, 0.5)     |
 | `categorical`       | one of V codes 0, ..., V - 1 | `probabilities` (K, D, V)     | Dirichlet(smoothing, ..., smoothing)            |
 | `bernoulli`         | 0 or 1                       | `chances`                     | Beta(smoothing, smoothing)                      |
+| `autoregressive`    | numbers, by the steps before | `locs`, `scales`, `coefficients` (K, D, P D) | Normal, LogNormal, Normal(0, .)  |
 
 Sites are of shape (K, D) where nothing else is said.
 """
 
 from .codes import log
 from .emission import Emission
-from .make import FAMILIES, make
+from .make import FAMILIES, Family, make
 
-__all__ = ["FAMILIES", "Emission", "log", "make"]
+__all__ = ["FAMILIES", "Emission", "Family", "log", "make"]

@@ -15,6 +15,8 @@ class Emission(PyroModule):
     - `model()` draws the family's sites and returns the distribution of a step, batch shape (K,), event shape (D,), which knows `NaN`.
     - `guide()` draws the sites from the guide.
     - `start(x, member)` sets the guide to about the posterior given steps (n, D) and the probabilities (n, K) of their states.
+    - `lags`: how many steps before one count for what it shows. Where some do, the distribution is one of series given the states they
+      go through, and has `log_steps` and `follow` (`zoo/series/autoregressive.py`).
     - `sites`: those that have the states along their first axis; the first of them numbers the states.
     - `dims`: the names of all sites' axes. `restated`: sites that others say again in better terms.
     """
@@ -25,6 +27,12 @@ class Emission(PyroModule):
     sites: tuple[str, ...]
     dims: Mapping[str, tuple[str, ...]]
     restated: tuple[str, ...] = ()
+    lags: int = 0
+
+    def refit(self, series: Tensor, member: Tensor) -> None:
+        """The guide as about the posterior given series (N, T, D) and the probabilities (N, T, K) of their states at each step."""
+        seen = (~series.isnan()).any(-1)
+        self.start(series[seen], member[seen])
 
     def labels(self, columns: list[int]) -> dict[str, list[Any]]:
         """Labels along the axes named in `dims`, given which columns of the step these are."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from .. import shown
 from .emission import Emission
 
 
@@ -40,9 +41,13 @@ class JointEmission(Emission):
         for family in self.families:
             family.guide()
 
-    def start(self, x: Tensor, member: Tensor) -> None:
+    def refit(self, series: Tensor, member: Tensor) -> None:
         for family, columns in zip(self.families, self.columns, strict=True):
-            family.start(x[:, columns], member)
+            family.refit(series[..., columns], member)
+
+    @property
+    def lags(self) -> int:
+        return max(family.lags for family in self.families)
 
     def features(self, x: Tensor) -> Tensor:
         return torch.cat([f.features(x[:, columns]) for f, columns in zip(self.families, self.columns, strict=True)], -1)
@@ -78,7 +83,7 @@ class JointEmission(Emission):
 
 
 class SideBySide(dist.TorchDistribution):
-    """Rows whose blocks of columns are independent. Arguments: blocks: each of event shape (d,). columns: which are its own."""
+    """Steps whose blocks of columns are independent. Arguments: blocks: each of event shape (d,). columns: which are its own."""
 
     support = constraints.real_vector
     arg_constraints: dict[str, constraints.Constraint] = {}
@@ -89,16 +94,16 @@ class SideBySide(dist.TorchDistribution):
         self._back = [order.index(i) for i in range(len(order))]
         super().__init__(blocks[0].batch_shape, torch.Size([len(self._back)]), validate_args=False)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "SideBySide":
-        return SideBySide([block.expand(batch_shape) for block in self.blocks], self.columns)
+    @property
+    def lags(self) -> int:
+        """How many steps before count."""
+        return max(getattr(block, "lags", 0) for block in self.blocks)
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        return sum(block.log_prob(value[..., columns]) for block, columns in zip(self.blocks, self.columns, strict=True))
+    def log_steps(self, value: Tensor) -> Tensor:
+        """(*batch, T, K) the log density of each step of series (*batch, T, D) in each state."""
+        return sum(shown.log_steps(block, value[..., columns]) for block, columns in zip(self.blocks, self.columns, strict=True))
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
-        return torch.cat([block.sample(sample_shape) for block in self.blocks], -1)[..., self._back]
-
-    def fill(self, value: Tensor) -> Tensor:
-        """`value` (*batch, D) with a draw of each missing column."""
-        filled = [block.fill(value[..., columns]) for block, columns in zip(self.blocks, self.columns, strict=True)]
-        return torch.cat(filled, -1)[..., self._back]
+    def follow(self, states: Tensor, value: Tensor | None = None) -> Tensor:
+        """Series (*batch, T, D), what is `NaN` in them, or all, drawn given the states (*batch, T)."""
+        own = [None if value is None else value[..., columns] for columns in self.columns]
+        return torch.cat([shown.follow(block, states, v) for block, v in zip(self.blocks, own, strict=True)], -1)[..., self._back]

@@ -1,11 +1,12 @@
 """Families of emissions by name."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from .autoregressive import AutoregressiveEmission
 from .codes import BernoulliEmission, CategoricalEmission
 from .counts import NegativeBinomialEmission, PoissonEmission
 from .emission import Emission
@@ -13,6 +14,10 @@ from .gaussian import GaussianEmission
 from .joint import JointEmission
 from .positive import ExponentialEmission, GammaEmission
 from .student import StudentEmission
+
+Family = Literal[
+    "gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli", "autoregressive"
+]
 
 # How each is made of the number of states, its columns' center and spread, and the pair's other hyperparameters.
 FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] = {
@@ -24,6 +29,7 @@ FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] =
     "gamma": lambda k, center, spread, o: GammaEmission(k, _above_zero(center), o["shape"]),
     "categorical": lambda k, center, spread, o: CategoricalEmission(k, len(center), o["categories"], o["smoothing"], o["site"]),
     "bernoulli": lambda k, center, spread, o: BernoulliEmission(k, len(center), o["smoothing"]),
+    "autoregressive": lambda k, center, spread, o: AutoregressiveEmission(k, center, spread, o["lags"], o["lag_scale"], o["shrinkage"]),
 }
 
 

@@ -1,4 +1,4 @@
-"""Positive parameters (K, D) of emissions: a Gamma prior, and one of two guides."""
+"""Positive parameters of hidden states, (K,) or (K, D): a Gamma prior, and one of two guides."""
 
 import pyro
 import pyro.distributions as dist
@@ -9,7 +9,7 @@ from torch.distributions import constraints
 
 
 class GammaPrior(PyroModule):
-    """Arguments: site: the parameter's name. shape: of the prior. rate: (K, D), the prior's."""
+    """Arguments: site: the parameter's name. shape: of the prior. rate: the prior's, of the parameter's shape."""
 
     def __init__(self, site: str, shape: float, rate: Tensor) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class GammaPrior(PyroModule):
         self.register_buffer("rate", rate.clone())
 
     def model(self) -> Tensor:
-        return pyro.sample(self.site, dist.Gamma(self.shape, self.rate).to_event(2))
+        return pyro.sample(self.site, dist.Gamma(self.shape, self.rate).to_event(self.rate.dim()))
 
 
 class Conjugate(GammaPrior):
@@ -30,10 +30,10 @@ class Conjugate(GammaPrior):
         self.q_rate = PyroParam(self.rate.clone(), constraints.positive)
 
     def guide(self) -> None:
-        pyro.sample(self.site, dist.Gamma(self.q_shape, self.q_rate).to_event(2))
+        pyro.sample(self.site, dist.Gamma(self.q_shape, self.q_rate).to_event(self.rate.dim()))
 
     def start(self, events: Tensor, exposure: Tensor) -> None:
-        """The guide as the posterior given so many events in so much exposure, both (K, D)."""
+        """The guide as the posterior given so many events in so much exposure, both of its shape."""
         self.q_shape, self.q_rate = self.shape + events, self.rate + exposure
 
 
@@ -46,8 +46,8 @@ class Positive(GammaPrior):
         self.q_sd = PyroParam(torch.ones_like(rate), constraints.positive)
 
     def guide(self) -> None:
-        pyro.sample(self.site, dist.LogNormal(self.q_log, self.q_sd).to_event(2))
+        pyro.sample(self.site, dist.LogNormal(self.q_log, self.q_sd).to_event(self.rate.dim()))
 
     def start(self, value: Tensor, sd: Tensor) -> None:
-        """The guide around `value` (K, D), give or take a share `sd` of it."""
+        """The guide around `value`, give or take a share `sd` of it."""
         self.q_log, self.q_sd = value.log(), sd.expand_as(value).clone()
