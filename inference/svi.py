@@ -179,7 +179,7 @@ def _refuse_unranked(objective: str, restarts: int, validation: Any) -> None:
         if given:
             raise ValueError(
                 f"{name}: the loss of objective={objective!r} does not tell which of two fits is the better; leave it out, fit with "
-                "several seeds, and compare posterior.score of rows that were held out"
+                "several seeds, and compare what they say of rows that were held out"
             )
 
 
