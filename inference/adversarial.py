@@ -13,7 +13,7 @@ from .objective import Objective
 from .objectives import check_guide, values_of
 from .program import Program, Values, run_eagerly, run_unobserved
 
-# What a critic is shown of rows: their features, and their latents by name.
+# What a critic is shown: features of rows, and their latents by name.
 Shown = tuple[Tensor, Values]
 
 
@@ -32,8 +32,8 @@ class Adversarial(Objective):
     lower is not the better.
 
     Arguments:
-        particles: draws of the model, and of the guide, for each row. penalty: half of it, times the mean squared slope of the critic
-            where the data lie and where the model's draws do, is added to the critic's loss, without which it need not settle.
+        particles: draws of the model, and of the guide, for each row. penalty: times the mean squared slope of the critic, where the
+            data lie and where the model's draws do, it is added to the critic's loss, which without it need not settle.
 
     Raises:
         ValueError: the pair brings no critic, rows share a latent, or a site that is drawn has no path along which to differentiate.
@@ -59,36 +59,38 @@ class Adversarial(Objective):
         return vmap(lambda _: self._once(parameters, x), randomness="different")(x.new_zeros(self.particles)).mean()
 
     def _once(self, parameters: Values, x: Tensor) -> Tensor:
-        seen, made = functional_call(self, parameters, (self._shown, x))
         held = {name: value.detach() if name.startswith("critic.") else value for name, value in parameters.items()}
-        players = functional_call(self, held, (self._mistaken, made, seen))
-        fixed = _detached(seen), _detached(made)
-        critics, slope = (functional_call(self, parameters, (run, *fixed)) for run in (self._mistaken, self._slope))
-        followed = players + critics + 0.5 * self.penalty * slope
-        return followed - followed.detach() + (math.log(2) - critics).detach()
+        features, latents = functional_call(self, parameters, (self._shown, x))
+        players = -_won(functional_call(self, held, (self.critic, features, latents)))
+        fixed = features.detach(), {name: value.detach() for name, value in latents.items()}
+        slopes, numbers = functional_call(self, parameters, (self._slopes, fixed))
+        won = _won(numbers)
+        followed = softplus(-players).mean(dtype=torch.double) + softplus(-won).mean(dtype=torch.double) + self.penalty * slopes
+        return followed - followed.detach() + (math.log(2) - softplus(-won).mean(dtype=torch.double)).detach()
 
-    def _shown(self, x: Tensor) -> tuple[Shown, Shown]:
-        """The rows `x` with latents that the guide draws, and as many rows that the model draws with theirs."""
+    def _shown(self, x: Tensor) -> Shown:
+        """The rows `x` with latents that the guide draws, and behind them as many that the model draws with theirs."""
         given = values_of(poutine.trace(self.guide).get_trace(x, self.program.size), self.program)
         drawn = run_unobserved(self.pair.model, {}, x).nodes
-        rows = drawn[self.program.observed[0]]["value"]
-        rows = torch.where(x.isnan(), x, rows) if self.program.missing else rows
-        own = {name: drawn[name]["value"] for name in given}
-        return (self.pair.features(x), given), (self.pair.features(rows), own)
+        made = drawn[self.program.observed[0]]["value"]
+        made = torch.where(x.isnan(), x, made) if self.program.missing else made
+        return self.pair.features(torch.cat([x, made])), {name: torch.cat([value, drawn[name]["value"]]) for name, value in given.items()}
 
-    def _mistaken(self, higher: Shown, lower: Shown) -> Tensor:
-        """The mean surprise that the first of two gets the higher number."""
-        return softplus(self.critic(*lower) - self.critic(*higher)).mean(dtype=torch.double)
+    def _slopes(self, shown: Shown) -> tuple[Tensor, Tensor]:
+        """The mean squared gradient of the critic in what it is shown, and its numbers (rows,)."""
 
-    def _slope(self, *shown: Shown) -> Tensor:
-        """The mean squared gradient of the critic at what it is shown, summed over both."""
-        slopes = [grad(lambda pair: self.critic(*pair).sum())(pair) for pair in shown]
-        return sum(part.square().flatten(1).sum(1).mean(dtype=torch.double) for f, latents in slopes for part in (f, *latents.values()))
+        def total(shown: Shown) -> tuple[Tensor, Tensor]:
+            numbers = self.critic(*shown)
+            return numbers.sum(), numbers
+
+        (features, latents), numbers = grad(total, has_aux=True)(shown)
+        return sum(part.square().flatten(1).sum(1).mean(dtype=torch.double) for part in (features, *latents.values())), numbers
 
 
-def _detached(shown: Shown) -> Shown:
-    features, latents = shown
-    return features.detach(), {name: value.detach() for name, value in latents.items()}
+def _won(numbers: Tensor) -> Tensor:
+    """By how much the critic's numbers for rows of the data are higher, two by two: (rows,) of twice as many."""
+    seen, made = numbers.chunk(2)
+    return seen - made
 
 
 def _refuse_unsuited(program: Program, guide: Callable) -> None:

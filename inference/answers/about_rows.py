@@ -9,8 +9,8 @@ from ..amortised import SAMPLES
 from . import decoding, latent, paths, predictive, sequences, traversal
 
 if TYPE_CHECKING:
-    from ..posterior import Posterior
     from ..diagnostics import fidelity
+    from ..posterior import Posterior
     from . import referee
 
 
