@@ -1,10 +1,11 @@
 """Whether rows that are made lie where rows lie, and everywhere there: by balls about rows that reach to their nearest neighbours."""
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
-NEIGHBOURS, NEAREST, SHARE, LEFT = 5, 0.05, 0.1, 25
+NEIGHBOURS, NEAREST, SHARE, CLUSTERS = 5, 0.05, 0.1, 25
 
 
 def radii(rows: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
@@ -22,9 +23,7 @@ def overlap(rows: np.ndarray, made: np.ndarray) -> dict[str, float]:
     Sources: Kynkaanniemi, Karras, Laine, Lehtinen & Aila 2019, "Improved precision and recall metric for assessing generative models",
     NeurIPS; Naeem, Oh, Uh, Choi & Yoo 2020, "Reliable fidelity and diversity metrics for generative models", ICML.
     """
-    distances = NearestNeighbors(n_neighbors=len(rows)).fit(rows).kneighbors(made)
-    apart = np.empty((len(made), len(rows)))
-    np.put_along_axis(apart, distances[1], distances[0], 1)
+    apart = cdist(made, rows)
     in_rows, in_made = apart <= radii(rows), apart <= radii(made)[:, None]
     return {
         "precision": float(in_rows.any(1).mean()),
@@ -46,7 +45,7 @@ def missed(rows: np.ndarray, made: np.ndarray, seed: int) -> tuple[int, int]:
 
     Source: Richardson & Weiss 2018, "On GANs and GMMs", NeurIPS, who count the clusters whose shares differ.
     """
-    count = max(2, min(LEFT, len(rows) // 40))
+    count = min(max(2, min(CLUSTERS, len(rows) // 40)), len(np.unique(rows, axis=0)))
     clusters = KMeans(count, n_init=3, random_state=seed).fit(rows)
     seen, new = (np.bincount(labels, minlength=count) for labels in (clusters.labels_, clusters.predict(made)))
     return int((new / len(made) < SHARE * seen / len(rows)).sum()), count
