@@ -104,10 +104,11 @@ def test_rows_known_by_heart_are_found():
 
 def test_a_critic_that_wins_at_once_is_found_with_advice():
     corners = torch.randint(2, (500, 2), generator=torch.Generator().manual_seed(0)).double()
-    pair = zoo.create("gan", corners, hidden=[], critic_hidden=[32, 32])
-    posterior = inference.svi(pair, corners, steps=300, lr=0.003, batch=100, penalty=0.0, compile=False)
+    pair = zoo.create("gan", corners, hidden=[], critic_hidden=[64, 64])
+    posterior = inference.svi(pair, corners, steps=300, lr=0.01, batch=100, penalty=0.0, compile=False)
     found = findings(posterior)["critic"]
     assert found.severity == "failure"
+    assert "far ahead at once" in found.evidence
     assert "raise penalty, lower lr" in found.advice
     assert posterior.stats["loss"].max() < math.log(2) + 1e-9
     assert not inference.diagnose(posterior).ok

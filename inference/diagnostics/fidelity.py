@@ -100,7 +100,7 @@ def _critic(loss: Tensor) -> Finding:
     late, early = (float(loss[part].mean()) for part in (slice(-max(1, len(loss) // 10), None), slice(len(loss) // 10, len(loss) // 5)))
     text = f"tells rows made from the data by {late:.3f} of at most {math.log(2):.3f} nats"
     if late > WON:
-        when = ", and did so at once" if early > WON else ""
+        when = ", and was far ahead at once" if early > AHEAD else ""
         advice = "It has won, so that nothing more is learnt: raise penalty, lower lr, or use fewer hidden units; and see whether columns "
         return Finding("critic", "failure", f"{text}{when}.", f"{advice}take so few values that these alone tell.")
     if late > AHEAD:
@@ -123,11 +123,13 @@ def _modes(found: Fidelity) -> Finding:
     made, own = found.table["made"], found.table["rows"]
     text = f"rows made are near {100 * made['coverage']:.0f}% of rows (other rows are near {100 * own['coverage']:.0f}%), "
     text += f"and missing from {found.missed} of {found.clusters} clusters."
-    if made["coverage"] < LITTLE * own["coverage"] or found.missed > found.clusters / 10:
+    # Rows whose balls hold no row made may still be among these: then it is their places that are wrong.
+    narrow = max(made[name] / own[name] for name in ("coverage", "recall")) < LITTLE
+    if narrow or found.missed > found.clusters / 10:
         advice = "Modes have collapsed: raise penalty, lower lr, larger batches, more steps; compare seeds."
         return Finding("modes", "failure", text, advice)
     if made["coverage"] < LESS * own["coverage"] or found.missed:
-        return Finding("modes", "warning", text, "Some of the variety is lost: more steps or hidden units, larger batches.")
+        return Finding("modes", "warning", text, "Some of the variety is lost, or off: more steps or hidden units, larger batches.")
     return Finding("modes", "good", text)
 
 
