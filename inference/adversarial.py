@@ -61,12 +61,12 @@ class Adversarial(Objective):
     def _once(self, parameters: Values, x: Tensor) -> Tensor:
         held = {name: value.detach() if name.startswith("critic.") else value for name, value in parameters.items()}
         features, latents = functional_call(self, parameters, (self._shown, x))
-        players = -_won(functional_call(self, held, (self.critic, features, latents)))
+        players = _mistaken(-_margins(functional_call(self, held, (self.critic, features, latents))))
         fixed = features.detach(), {name: value.detach() for name, value in latents.items()}
         slopes, numbers = functional_call(self, parameters, (self._slopes, fixed))
-        won = _won(numbers)
-        followed = softplus(-players).mean(dtype=torch.double) + softplus(-won).mean(dtype=torch.double) + self.penalty * slopes
-        return followed - followed.detach() + (math.log(2) - softplus(-won).mean(dtype=torch.double)).detach()
+        critics = _mistaken(_margins(numbers))
+        followed = players + critics + self.penalty * slopes
+        return followed - followed.detach() + (math.log(2) - critics).detach()
 
     def _shown(self, x: Tensor) -> Shown:
         """The rows `x` with latents that the guide draws, and behind them as many that the model draws with theirs."""
@@ -87,17 +87,23 @@ class Adversarial(Objective):
         return sum(part.square().flatten(1).sum(1).mean(dtype=torch.double) for part in (features, *latents.values())), numbers
 
 
-def _won(numbers: Tensor) -> Tensor:
-    """By how much the critic's numbers for rows of the data are higher, two by two: (rows,) of twice as many."""
+def _margins(numbers: Tensor) -> Tensor:
+    """By how much the critic's numbers for rows of the data are higher than those for rows made, two by two: (rows,) of twice as many."""
     seen, made = numbers.chunk(2)
     return seen - made
 
 
+def _mistaken(margins: Tensor) -> Tensor:
+    """The mean surprise, in nats, that a margin is positive, as the logistic function has its odds."""
+    return softplus(-margins).mean(dtype=torch.double)
+
+
 def _refuse_unsuited(program: Program, guide: Callable) -> None:
     name = type(program.pair).__name__
-    if program.pair.critic is None:
+    if program.pair.critic is None or program.pair.features is None:
         raise ValueError(
-            f"objective='adversarial' is for pairs that bring a critic (`Pair.critic`), which {name} does not; leave it out, or use 'elbo'"
+            f"objective='adversarial' is for pairs that bring a critic (`Pair.critic`, `Pair.features`), which {name} does not; leave it "
+            "out, or use 'elbo'"
         )
     if program.parameters:
         shared = next(iter(program.parameters))

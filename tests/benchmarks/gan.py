@@ -50,7 +50,7 @@ def modes_found(name: str, data: str, seed: int, steps: int) -> dict[str, Any]:
     """Of a fit of the pair `name`: modes that are there, the share of rows near one, and seconds."""
     x, modes = {"ring": ring, "grid": grid}[data](10_000, seed)
     begin = time.perf_counter()
-    posterior = inference.svi(zoo.create(name, x, **WIDE), x, batch=100, steps=steps, penalty=0.01, lr=0.002, seed=seed)
+    posterior = inference.svi(zoo.create(name, x, **WIDE), x, batch=100, steps=steps, penalty=0.02, lr=0.002, seed=seed)
     seconds = time.perf_counter() - begin
     found, share = near(posterior.generate(5000), modes, SPREADS[data])
     return {"modes": found, "near": share, "seconds": seconds}
