@@ -72,7 +72,7 @@ def neighbours(name: str, steps: int) -> dict[str, float]:
 
 def main(quick: bool) -> None:
     """Print both."""
-    steps, seeds = (1000, 1) if quick else (15_000, 5)
+    steps, seeds = (1000, 1) if quick else (16_000, 5)
     for data in ("ring", "grid"):
         for name in ("gan", "bigan"):
             for seed in range(seeds):
