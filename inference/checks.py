@@ -13,6 +13,17 @@ def two_dimensional(table: Table, dim: int) -> None:
         raise ValueError(f"this pair reads rows of {dim} columns, and these have {table.x.shape[1]}: {', '.join(table.columns[:8])}")
 
 
+def columns_alike(table: Table, dim: int, wrong: torch.Tensor, why: str, fitting: bool) -> None:
+    """Rows of `dim` numbers, none of them `wrong`; to be fitted, two or more, and neither a row nor a column without a value.
+    Raises ValueError."""
+    two_dimensional(table, dim)
+    allowed(table, wrong, why)
+    if fitting:
+        enough_rows(table, 2, "one row says nothing of what rows have in common")
+        no_empty_columns(table)
+        no_empty_rows(table)
+
+
 def enough_rows(table: Table, least: int, why: str) -> None:
     """At least `least` rows. Raises ValueError."""
     if len(table) < least:

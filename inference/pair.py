@@ -33,16 +33,20 @@ class Pair(PyroModule):
 
     Optional, each used by one generic piece of code:
 
-    - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi", "mean_field" or "contrastive".
+    - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi", "mean_field", "contrastive" or
+      "adversarial".
     - `undirected`: a factor among what belongs to a row ties it to its latents, and makes the density known up to a constant only.
       The guide is then the exact law of the latents given a row without holes, and the pair has two buffers: `log_z`, which its model
       takes off the log density of a row, and which a fit sets so that the total mass is one; and `coupling`, 1, by which model and guide
       multiply all that ties rows to latents, so that at 0 they are independent, and in between `annealing.py` finds its way.
-    - `unsuited`: what does not suit the pair ("mcmc", "log_likelihood", "generate") -> why, and what to use; it is then refused,
-      with all that rests on it, and the pair's card says so.
+    - `unsuited`: what does not suit the pair ("mcmc", "log_likelihood", "generate", "encode", "impute") -> why, and what to use; it is
+      then refused, with all that rests on it, and the pair's card says so.
     - `recipe`: the `lr`, `particles`, `steps`, `draws`, `schedule` and `optimiser` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
+    - `critic()`: for "adversarial", a new network `f(features, latents)` from what `features(x)` gives of rows, and their latents by
+      name, to a number a row. `features(x)`: (rows, F) the rows as numbers of about unit scale, zero in holes; rows are near each other
+      where these are.
     - `gibbs(x, chains)`: a Gibbs sampler of its own, for `mcmc` with kernel="gibbs": see `Sweeps` in `mcmc/gibbs.py`.
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
       `NestedPermutation`, `SignedPermutation`, `Rotation`.
@@ -75,6 +79,8 @@ class Pair(PyroModule):
     unsuited: Mapping[str, str] = {}
     solve: ClassVar[Callable[..., dict[str, Tensor]] | None] = None
     gibbs: ClassVar[Callable[..., Any] | None] = None
+    critic: ClassVar[Callable[..., torch.nn.Module] | None] = None
+    features: ClassVar[Callable[..., Tensor] | None] = None
     quantities: Mapping[str, Callable[[Tensor], Tensor]] = {}
     answers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     any_length: ClassVar[bool] = False

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from .adversarial import Adversarial
 from .fitting.guides import check_name, starts
 from .fitting.restarts import Fits, fit_batch
 from .fitting.validation import hold_out
@@ -33,12 +34,13 @@ from .suggest import unknown
 from .undirected.contrastive import ContrastiveDivergence
 from .weighted import WeightedELBO
 
-KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "beta": WeightedELBO, "contrastive": ContrastiveDivergence}
+KNOWN: dict[str, type[Objective]] = {**OBJECTIVES, "beta": WeightedELBO, "contrastive": ContrastiveDivergence, "adversarial": Adversarial}
 # Which objective an option is of.
 OPTIONS = {
     "alpha": "renyi",
     **dict.fromkeys(("beta", "warmup", "free_bits"), "beta"),
     **dict.fromkeys(("sweeps", "temperatures"), "contrastive"),
+    "penalty": "adversarial",
 }
 
 
@@ -59,6 +61,7 @@ def svi(
     beta: float | None = None,
     warmup: int | None = None,
     free_bits: float | None = None,
+    penalty: float | None = None,
     optimiser: str | None = None,
     schedule: Literal["settle", "constant", "cosine"] | None = None,
     clip: float | None = None,
@@ -84,8 +87,9 @@ def svi(
         lr: the first learning rate (0.05). particles: draws from the guide a step (8).
         objective: "elbo", "iwae", "renyi" (of order `alpha`, 0.5 unless given), "mean_field"; "beta", with a weight `beta` on the
             divergence of rows' latents from their prior, that rises over `warmup` steps, and `free_bits` of it for nothing (1, 1 and
-            0 unless given; `weighted.py`); or "contrastive", for undirected pairs (`particles` chains that make `sweeps` a step, by
-            parallel tempering at so many `temperatures`; 1 and 1 unless given); by default the pair's own.
+            0 unless given; `weighted.py`); "contrastive", for undirected pairs (`particles` chains that make `sweeps` a step, by
+            parallel tempering at so many `temperatures`; 1 and 1 unless given); or "adversarial", for pairs that bring a critic, whose
+            slope costs `penalty` (1 unless given; `adversarial.py`); by default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.fitting.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
         optimiser: one of `inference.fitting.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
@@ -113,7 +117,8 @@ def svi(
     check_name(guide)
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
-    options = {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures, "beta": beta, "warmup": warmup, "free_bits": free_bits}
+    options = {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures, "beta": beta, "warmup": warmup}
+    options |= {"free_bits": free_bits, "penalty": penalty}
     make = maker(objective, 1 if guide == "map" else particles, **options)
     _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
@@ -160,7 +165,7 @@ def maker(objective: str, particles: int, **options: Any) -> Callable[[Program, 
     alpha = given.get("alpha", 1.0)
     if not isinstance(alpha, Real) or not math.isfinite(alpha):
         raise ValueError(f"alpha={alpha!r} must be a number: 1 is the ELBO, 0 the importance weighted bound")
-    for name in ("beta", "free_bits"):
+    for name in ("beta", "free_bits", "penalty"):
         if not isinstance(given.get(name, 1.0), Real) or not 0 <= given.get(name, 1.0) < math.inf:
             raise ValueError(f"{name}={given[name]!r} must be a number of at least 0")
     at_least(1, **{name: given.get(name) for name in ("sweeps", "temperatures", "warmup")})
@@ -174,7 +179,7 @@ def _refuse_unranked(objective: str, restarts: int, validation: Any) -> None:
         if given:
             raise ValueError(
                 f"{name}: the loss of objective={objective!r} does not tell which of two fits is the better; leave it out, fit with "
-                "several seeds, and compare posterior.score of rows that were held out"
+                "several seeds, and compare what they say of rows that were held out"
             )
 
 

@@ -149,7 +149,8 @@ def test_a_posterior_is_criticised(subject):
         assert np.isfinite(posterior.check(draws=100).table).all(axis=None)
         assert "predictive checks" in looked_at
     if subject.examined.point:
-        assert {"active latents", "k-hat by row" if "log_likelihood" not in subject.pair.unsuited else "codes"} <= looked_at
+        of_codes = {"active latents", "k-hat by row" if "log_likelihood" not in subject.pair.unsuited else "codes"}
+        assert "encode" in subject.pair.unsuited or of_codes <= looked_at
         return
     if "lp" in posterior.stats:  # where the latents of rows are summed out exactly
         total = sum(predictive.log_prior(posterior).values()) + posterior.log_likelihood(subject.x).sum(-1)
@@ -164,12 +165,22 @@ WHAT_RESTS_ON = {
     "log_likelihood": lambda posterior, x: [
         lambda: posterior.log_likelihood(x),
         lambda: posterior.score(x),
+        lambda: posterior.loo(),
         lambda: posterior.to_arviz(log_likelihood=True),
     ],
     "generate": lambda posterior, x: [
         lambda: posterior.generate(3),
         lambda: posterior.check(),
         lambda: posterior.to_arviz(groups="posterior_predictive"),
+    ],
+    "encode": lambda posterior, x: [
+        lambda: posterior.encode(x),
+        lambda: posterior.reconstruct(x),
+        lambda: posterior.interpolate(x[:1], x[1:2]),
+    ],
+    "impute": lambda posterior, x: [
+        lambda: posterior.impute(x),
+        lambda: posterior.generate(given=x),
     ],
 }
 

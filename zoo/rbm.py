@@ -114,12 +114,7 @@ class RestrictedBoltzmannMachine(Pair):
         return {"dim": x.shape[1], **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
-        checks.two_dimensional(table, self.dim)
-        checks.allowed(table, *self.units.wrong(table.x))
-        if fitting:
-            checks.enough_rows(table, 2, "one row says nothing of what rows have in common")
-            checks.no_empty_columns(table)
-            checks.no_empty_rows(table)
+        checks.columns_alike(table, self.dim, *self.units.wrong(table.x), fitting)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

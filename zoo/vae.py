@@ -132,12 +132,7 @@ class VariationalAutoencoder(Pair):
         return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
-        checks.two_dimensional(table, self.dim)
-        checks.allowed(table, *self.likelihood.wrong(table.x))
-        if fitting:
-            checks.enough_rows(table, 2, "one row says nothing of what rows have in common")
-            checks.no_empty_columns(table)
-            checks.no_empty_rows(table)
+        checks.columns_alike(table, self.dim, *self.likelihood.wrong(table.x), fitting)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from ..amortised import SAMPLES
 from . import decoding, latent, paths, predictive, sequences, traversal
 
 if TYPE_CHECKING:
+    from ..diagnostics import fidelity
     from ..posterior import Posterior
     from . import referee
 
@@ -67,6 +68,17 @@ class AboutRows:
             return latent.complete(self, given, seed)
         return predictive.generate(self, rows, seed) if latents is None else decoding.drawn(self, latents, seed)
 
+    def fidelity(self: "Posterior", x: Any = None, *, rows: int = 1000, seed: int = 0) -> "fidelity.Fidelity":
+        """Rows that it makes, at most so many, held against as many of the rows `x`, by default those fitted; holes are made alike.
+
+        Returns: `.accuracy` and `.discrepancy`, two-sample tests; `.table` of precision, recall, density and coverage; `.copies`, how
+        many rows are made by heart; `.missed` of `.clusters`. Raises ValueError for fewer than 50 rows, and TypeError for a pair
+        that makes none.
+        """
+        from ..diagnostics import fidelity
+
+        return fidelity.fidelity(self, x, rows, seed)
+
     def expected(self: "Posterior", latents: Any) -> Any:
         """(rows, ...) the means of rows with the given latents, over draws; as a DataFrame if the rows fitted were one.
 
@@ -90,7 +102,7 @@ class AboutRows:
         """The means of rows that differ in one latent only, and what it changes: `.rows` (step, ...), `.changes` by column.
 
         row: of which the other latents are; by default they are the average of the rows fitted. values: of the latent; by default
-            seven, between which the middle 95% of the rows fitted lie.
+            seven, between which the middle 95% of the rows fitted lie. For "rows fitted" read "their prior" where the pair cannot encode.
         """
         return traversal.traverse(self, latent, row, values)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from ..graphs.graph import batched
-from ..program import Program, Values
+from ..program import Program, Values, run_unobserved
 from ..run import at_least, seeded
 from .latent import Encoded, encode
 from .predictive import averaged, new_row
@@ -125,6 +125,18 @@ def codes(posterior: "Posterior", x: Any) -> Tensor:
     if not isinstance(found, Encoded) or np.asarray(found.mean).ndim != 2:
         raise TypeError(f"{posterior.name}: its rows have no single latent of several numbers to move in")
     return as_tensor(found.mean, posterior.like)
+
+
+def prior_codes(posterior: "Posterior", count: int) -> Tensor:
+    """(count, Q) draws of the latent of rows from its prior, at the posterior's first draw. Raises TypeError as `codes` does."""
+    program = Program(posterior.pair, posterior.like.new_zeros(1, *posterior.how["row_shape"]))
+    latents = _latents(posterior, program)
+    if len(latents) != 1 or program.knows("given") or len(next(iter(latents.values())).shape) != 1:
+        raise TypeError(f"{posterior.name}: its rows have no single latent of several numbers to move in")
+    shared = {name: posterior.aligned[name][0, 0] for name in program.parameters}
+    with seeded(0, posterior.device):
+        drawn = run_unobserved(posterior.pair.model, shared, program.x.expand(count, *program.x.shape[1:]))
+    return drawn.nodes[next(iter(latents))]["value"].detach()
 
 
 def decoder(posterior: "Posterior", draws: int) -> tuple[Program, Decoder]:

@@ -41,6 +41,7 @@ class Imputed(NamedTuple):
 
 def encode(posterior: "Posterior", x: Any) -> Any:
     """See `Posterior.encode`."""
+    posterior.pair.refuse_unsuited("encode")
     program, table = program_for(posterior, x)
     if not program.knows("latents") and not program.locals:
         raise TypeError(f"{posterior.name}: its rows have no latent to encode")
@@ -90,6 +91,7 @@ def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, squa
 
 def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:
     """See `Posterior.reconstruct`."""
+    posterior.pair.refuse_unsuited("encode")
     at_least(1, samples=samples)
     at_least(0, seed=seed)
     program, table = program_for(posterior, x)
@@ -117,6 +119,7 @@ def _expected(program: Program, samples: int, values: Values, x: Tensor) -> Tens
 
 def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     """See `Posterior.impute`."""
+    posterior.pair.refuse_unsuited("impute")
     program, table = program_for(posterior, x)
     if not program.missing:
         return Imputed(table.dress(table.x, table.columns), table.dress(torch.zeros_like(table.x), table.columns))
@@ -138,6 +141,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
 def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
     """See `Posterior.generate`."""
     posterior.pair.refuse_unsuited("generate")
+    posterior.pair.refuse_unsuited("impute")
     at_least(0, seed=seed)
     program, table = program_for(posterior, x)
     with seeded(seed, posterior.device):

@@ -6,12 +6,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .decoding import as_tensor, codes, expected
+from .decoding import as_tensor, codes, expected, prior_codes
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-MIDDLE, STEPS = 0.95, 7
+MIDDLE, STEPS, DRAWN = 0.95, 7, 10_000
 
 
 class Traversal(NamedTuple):
@@ -25,7 +25,7 @@ class Traversal(NamedTuple):
 
 def traverse(posterior: "Posterior", latent: int, row: Any, values: Any) -> Traversal:
     """See `Posterior.traverse`."""
-    known = None if posterior.table is None else codes(posterior, posterior.table)
+    known = _known(posterior)
     if row is None and known is None:
         raise ValueError(f"{posterior.name} kept no rows to begin at; give row=")
     begin = known.mean(0, keepdim=True) if row is None else codes(posterior, row)
@@ -46,8 +46,15 @@ def traverse(posterior: "Posterior", latent: int, row: Any, values: Any) -> Trav
     return Traversal(at, rows, changes.sort_values("range", ascending=False, kind="stable"))
 
 
+def _known(posterior: "Posterior") -> Tensor | None:
+    """Latents (rows, Q) of the rows fitted, if they were kept; where none can be told of a row, draws from their prior."""
+    if "encode" in posterior.pair.unsuited:
+        return prior_codes(posterior, DRAWN)
+    return None if posterior.table is None else codes(posterior, posterior.table)
+
+
 def _usual(posterior: "Posterior", known: Tensor | None, latent: int) -> Tensor:
-    """Values between which the middle 95% of the rows fitted lie."""
+    """Values between which the middle 95% of those known lie."""
     if known is None:
         raise ValueError(f"{posterior.name} kept no rows by which to know what values latent {latent} takes; give values=")
     low, high = known[:, latent].quantile(known.new_tensor([0.5 - MIDDLE / 2, 0.5 + MIDDLE / 2])).tolist()

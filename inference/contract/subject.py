@@ -143,5 +143,5 @@ class Subject:
         return ("svi", "nuts") if self.suits("mcmc") and not self.program.amortised else ("svi",)
 
     def suits(self, use: str) -> bool:
-        """Whether the pair lets itself be used so ("mcmc", "log_likelihood", "generate")."""
+        """Whether the pair lets itself be used so ("mcmc", "log_likelihood", "generate", "encode", "impute")."""
         return use not in self.pair.unsuited

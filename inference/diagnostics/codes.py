@@ -59,7 +59,7 @@ def used(posterior: "Posterior", table: Table) -> dict[str, np.ndarray]:
 
 def codes(posterior: "Posterior") -> Iterator[Finding]:
     """Whether the latents of rows are used, and whether the guide may be relied on for them; nothing where rows have none."""
-    if posterior.table is None or not amortised(posterior):
+    if posterior.table is None or "encode" in posterior.pair.unsuited or not amortised(posterior):
         return
     table = posterior.table
     if len(table) > 1:

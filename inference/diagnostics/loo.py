@@ -25,6 +25,7 @@ SHOWN, FEW, ENOUGH = 5, 1000, 4000
 
 def loo(posterior: "Posterior") -> arviz_stats.ELPDData:
     """See `Posterior.loo`."""
+    posterior.pair.refuse_unsuited("log_likelihood")
     table = rows_of(posterior)
     if len(table) == 1:
         way = "posterior.ahead() leaves its last steps out" if one_series(posterior) else "fit more rows"

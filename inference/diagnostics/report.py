@@ -10,6 +10,7 @@ import pandas as pd
 from . import html
 from .agreement import agree
 from .chains import chains
+from .fidelity import likeness
 from .findings import Finding
 from .guide import point, variational
 from .loo import left_out
@@ -70,7 +71,7 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
             raise TypeError(f"a Posterior is diagnosed, such as svi and mcmc return, not {type(given).__name__}")
     posterior.refuse_foreign()
     table = summarise(posterior)
-    findings = [*_drawn(posterior, table), *normaliser(posterior, table), *left_out(posterior, table), *reproduced(posterior, table)]
+    findings = [found for look in (_drawn, normaliser, likeness, left_out, reproduced) for found in look(posterior, table)]
     if against is not None:
         findings += agree(posterior, against, believed(against))
     return Report(posterior, table, findings)

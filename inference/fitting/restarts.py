@@ -166,7 +166,9 @@ class Batch:
         losses, last = self._losses[: self.done], self.done == self._recipe.steps
         if not losses[-1].isfinite().any():
             self._explain(before)
-        if self._schedule.done(losses, last):
+        if last and not self._objective.ranks:
+            self.stopped = f"took all {self.done} steps: its loss does not tell when it is done"
+        elif self._schedule.done(losses, last):
             how = "converged after" if self._schedule.heard else "took all"
             self.stopped = f"{how} {self.done} steps: {self._schedule.reason}"
         elif last:

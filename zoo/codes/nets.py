@@ -1,16 +1,44 @@
-"""Small networks: encoders and decoders."""
+"""Small networks: encoders, decoders and critics."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+# Of a leaky ReLU, below zero.
+SLOPE = 0.2
 
 
 def mlp(sizes: list[int]) -> nn.Sequential:
     """Layers of the given sizes, input and output included, with SiLU between them; two sizes are a linear map."""
+    return _layers(sizes, nn.SiLU)
+
+
+def leaky(sizes: list[int]) -> nn.Sequential:
+    """The same with leaky ReLU, whose corners make the steep slopes between clusters that a smooth function takes long to learn."""
+    return _layers(sizes, partial(nn.LeakyReLU, SLOPE))
+
+
+def _layers(sizes: list[int], between: Callable[[], nn.Module]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+        layers += [nn.Linear(inputs, outputs), between()]
     return nn.Sequential(*layers[:-1])
+
+
+class Critic(nn.Module):
+    """A number for each row, of its features and those of its latents that are named; up to a constant, which tells nothing."""
+
+    def __init__(self, sizes: list[int], latents: list[str]) -> None:
+        super().__init__()
+        self.net, self.latents = leaky(sizes), latents
+        self.net[-1].register_parameter("bias", None)
+        spread_out(self)
+
+    def forward(self, features: Tensor, latents: dict[str, Tensor]) -> Tensor:
+        return self.net(torch.cat([features, *(latents[name] for name in self.latents)], -1)).squeeze(-1)
 
 
 def restart(net: nn.Module) -> None:
@@ -18,3 +46,14 @@ def restart(net: nn.Module) -> None:
     for layer in net.modules():
         if isinstance(layer, nn.Linear):
             layer.reset_parameters()
+
+
+def spread_out(net: nn.Module) -> None:
+    """Draw the weights of all layers anew, by torch's generator, so large that what goes in is as far spread after each leaky ReLU.
+
+    Source: He, Zhang, Ren & Sun 2015, "Delving deep into rectifiers", ICCV.
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+            nn.init.kaiming_normal_(layer.weight, SLOPE)

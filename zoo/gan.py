@@ -1,0 +1,123 @@
+"""Generative adversarial network."""
+
+from typing import Annotated, Any, Literal
+
+import pyro
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from inference import Pair, Table, checks
+
+from .by_column import by_column, center_and_spread
+from .codes.made_pictures import made
+from .codes.nets import Critic, leaky, spread_out
+from .codes.priors import StandardNormal
+from .codes.sharp import Gaussian, Shades
+
+
+class GenerativeAdversarialNetwork(Pair):
+    """A network makes rows of a few normal numbers, so that another, the critic, cannot tell them from those of the data.
+
+    | symbol    | distribution                       | shape  | meaning                                                |
+    |-----------|------------------------------------|--------|--------------------------------------------------------|
+    | generator | its weights are learnt, as a point |        | network from codes to rows, with layers `hidden`       |
+    | z         | Normal(0, 1)                       | (N, Q) | code of each row                                       |
+    | x         | `likelihood`(generator(z))         | (N, D) | the rows; `NaN` is not shown to the critic             |
+
+    The generator's weights are learnt by the objective "adversarial" (`inference/adversarial.py`): the density of rows, which lie as near
+    to what the generator makes of a code as the given noise allows, has no part in it. There is no encoder, and the guide knows of
+    codes what the prior does; `bigan` has one. Which values are missing must not depend on what they would have been. The families of
+    `x` are in `zoo/codes/sharp.py`.
+
+    Reference: Goodfellow et al. 2014, "Generative adversarial nets", NeurIPS.
+
+    Arguments:
+        latents: Q, how many numbers a code has.
+        dim: D, how many columns (pixels). Read off the data.
+        hidden: sizes of the generator's hidden layers, from the code to the row; none is a linear map.
+        critic_hidden: sizes of the critic's.
+        likelihood: "gaussian", for numbers, or "shades", from 0 to 1.
+        noise: standard deviation of a row about what is made of its code, given; of "gaussian", in units of the column's spread.
+        mask: whether the critic is told which values are missing. Read off the data.
+        center: what the critic takes for zero, one number or one a column. Read off the data: the columns' means.
+        spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+    """
+
+    objective = "adversarial"
+    recipe = {"lr": 0.003, "particles": 1, "steps": 5000, "schedule": "cosine", "optimiser": "RMSprop"}
+    unsuited = {
+        "mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi",
+        "log_likelihood": (
+            "it is fitted by the rows that it makes, and the noise about them is given, so that densities tell nothing of it; use "
+            "posterior.fidelity, which holds rows that it makes against others, as inference.diagnose does, or the pair 'vae'"
+        ),
+        "encode": "it has no encoder, and its guide knows of a code what the prior does; use the pair 'bigan'",
+        "impute": "it has neither densities nor an encoder by which to fill holes; use the pair 'vae'",
+    }
+
+    def __init__(
+        self,
+        latents: PositiveInt = 2,
+        dim: PositiveInt = 4,
+        *,
+        hidden: list[PositiveInt] = [64, 64],  # noqa: B006
+        critic_hidden: list[PositiveInt] = [64, 64],  # noqa: B006
+        likelihood: Literal["gaussian", "shades"] = "gaussian",
+        noise: PositiveFloat = 0.01,
+        mask: bool = False,
+        center: float | list[float] = 0.5,
+        spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
+    ) -> None:
+        if latents > dim:
+            raise ValueError(f"latents={latents} must be at most the {dim} columns, since rows have no more directions to differ in")
+        self.latents, self.dim, self.critic_hidden, self.mask = latents, dim, critic_hidden, mask
+        family = {"gaussian": Gaussian, "shades": Shades}[likelihood]
+        self.likelihood = family(by_column("center", center, dim), by_column("spread", spread, dim), noise)
+        self.prior = StandardNormal(latents)
+        self.generator = leaky([latents, *hidden, dim])
+
+    @property
+    def seen(self) -> int:
+        """How many features a row has."""
+        return self.dim * (1 + self.mask)
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            z = pyro.sample("z", self.prior.codes(x))
+            pyro.sample("x", self.likelihood.rows(self.generator(z)), obs=x)
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        with self.rows(x, size):
+            pyro.sample("z", self.prior.codes(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, `seen`) of rows: their columns, beside the center and scaled, and which of them are missing."""
+        seen = self.likelihood.features(x)
+        return torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen
+
+    def critic(self) -> nn.Module:
+        """A new one, of rows alone."""
+        return Critic([self.seen, *self.critic_hidden, 1], [])
+
+    def start(self, x: Tensor) -> None:
+        """Weights drawn anew."""
+        spread_out(self)
+
+    @classmethod
+    def read(cls, table: Table) -> dict[str, Any]:
+        # What `check` refuses must not stop us here.
+        x = table.x.flatten(1)
+        return {"dim": x.shape[1], "mask": bool(x.isnan().any()), **center_and_spread(x)}
+
+    def check(self, table: Table, fitting: bool) -> None:
+        checks.columns_alike(table, self.dim, *self.likelihood.wrong(table.x), fitting)
+
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        return {"z": ("code",)}
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        return {"column": columns, "code": list(range(self.latents))}
+
+    picture = staticmethod(made)
