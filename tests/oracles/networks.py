@@ -1,9 +1,9 @@
-"""Networks of codes by hand, in numpy: dense layers, convolutions pixel by pixel, splines number by number."""
+"""Networks of codes by hand, in numpy: dense layers, convolutions pixel by pixel, flows row by row."""
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit
 
-BOUND, SLOPE = 5.0, 1e-3
+SLOPE = 1e-3
 
 
 def silu(u: np.ndarray) -> np.ndarray:
@@ -56,34 +56,18 @@ def shrunk(net, seen: np.ndarray, image: list[int]) -> np.ndarray:
 
 def straightened(flow, z: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, float]:
     """The numbers (Q,) that a flow bends to the code z, and the log of how much it stretches there that way."""
-    total = 0.0
-    for transform in flow.splines.transform.transforms:
+    total, most = 0.0, abs(np.log(SLOPE))
+    for transform in flow.moves.transform.transforms:
         numbers = np.concatenate([z, context])
         *hidden, last = [(weight * mask, bias) for weight, mask, bias in _masked(transform.hyper)]
         for weight, bias in hidden:
             numbers = np.maximum(weight @ numbers + bias, 0.0)
-        each = (last[0] @ numbers + last[1]).reshape(len(z), -1)
-        found = [_spline(value, of) for value, of in zip(z, each, strict=True)]
-        z, total = np.array([value for value, _ in found]), total + sum(np.log(slope) for _, slope in found)
+        moved, log_scale = (last[0] @ numbers + last[1]).reshape(len(z), 2).T
+        log_scale = log_scale / (1 + np.abs(log_scale) / most)
+        z, total = z * np.exp(log_scale) + moved, total + log_scale.sum()
     return z, total
 
 
 def _masked(net) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     numbered = [layer for layer in net if hasattr(layer, "weight")]
     return [tuple(part.detach().numpy() for part in (layer.weight, layer.mask, layer.bias)) for layer in numbered]
-
-
-def _spline(x: float, numbers: np.ndarray) -> tuple[float, float]:
-    """A monotone rational quadratic spline and its slope, by 8 widths, 8 heights and 7 slopes; a straight line outside of (-5, 5)."""
-    if abs(x) >= BOUND:
-        return x, 1.0
-    most = abs(np.log(SLOPE))
-    widths, heights = (part / (1 + 2 * np.abs(part) / most) for part in (numbers[:8], numbers[8:16]))
-    slopes = np.exp([0.0, *(numbers[16:] / (1 + np.abs(numbers[16:]) / most)), 0.0])
-    at, up = (BOUND * (2 * np.concatenate([[0.0], softmax(part).cumsum()]) - 1) for part in (widths, heights))
-    k = np.searchsorted(at, x) - 1
-    width, height, s = at[k + 1] - at[k], up[k + 1] - up[k], (up[k + 1] - up[k]) / (at[k + 1] - at[k])
-    t = (x - at[k]) / width
-    below = s + (slopes[k + 1] + slopes[k] - 2 * s) * t * (1 - t)
-    value = up[k] + height * (s * t**2 + slopes[k] * t * (1 - t)) / below
-    return value, s**2 * (slopes[k + 1] * t**2 + 2 * s * t * (1 - t) + slopes[k] * (1 - t) ** 2) / below**2

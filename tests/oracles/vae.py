@@ -28,7 +28,7 @@ def cases() -> list[Case]:
         Case("categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], **categorical}, _with_holes(codes)),
         Case("convolution", {"latents": 2, "dim": 32, "hidden": [3, 2], **image}, _with_holes(rng.random((8, 32)))),
         Case("flow", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "flow"}, numbers),
-        Case("vampprior", {"latents": 3, "dim": 4, "prior": "vampprior", "components": 3, "covariance": "flow"}, shades),
+        Case("vampprior", {"latents": 3, "dim": 4, "hidden": [4], "prior": "vampprior", "components": 2, "covariance": "flow"}, shades),
     ]
 
 

@@ -5,7 +5,7 @@
 | `normal`    | Normal(0, 1)                                              | nothing                                  |
 | `mixture`   | one of K components: Normal(locs_k, scales_k)             | weights (K,), locs (K, Q), scales (K, Q) |
 | `vampprior` | one of K components: the guide's law given inputs_k       | weights (K,), inputs (K, numbers)        |
-| `flow`      | a flow of standard normal numbers                         | its splines                              |
+| `flow`      | a flow of standard normal numbers                         | its networks                             |
 
 A prior offers `codes(x, law)`, the distribution of the codes of the rows `x`, where `law` is the guide's of what an encoder sees
 (..., numbers); and `start(seen)`, which draws what is learnt anew, where the encoder sees `seen` (rows, numbers) of the rows.
