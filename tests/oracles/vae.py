@@ -27,8 +27,8 @@ def cases() -> list[Case]:
         Case("shades", {"latents": 2, "dim": 4, "hidden": [3], "likelihood": "continuous_bernoulli"}, shades),
         Case("categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], **categorical}, _with_holes(codes)),
         Case("convolution", {"latents": 2, "dim": 32, "hidden": [3, 2], **image}, _with_holes(rng.random((8, 32)))),
-        Case("flow", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "flow"}, numbers),
-        Case("vampprior", {"latents": 3, "dim": 4, "hidden": [4], "prior": "vampprior", "components": 2, "covariance": "flow"}, shades),
+        Case("flow", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "flow", "covariance": "flow"}, numbers),
+        Case("vampprior", {"latents": 3, "dim": 4, "hidden": [4], "prior": "vampprior", "components": 2}, shades),
     ]
 
 
@@ -51,10 +51,12 @@ def log_prior(pair, z) -> np.ndarray:
 
 
 def log_guide(pair, seen, z) -> np.ndarray:
-    """(rows,) log density of codes in the guide of a row of which the encoder sees `seen`, where it is a flow."""
+    """(rows,) log density of codes in the guide of a row of which the encoder sees `seen`, diagonal or a flow."""
     encoder, law = (getattr(pair, name) for name in pair.names)
-    loc, log_scale, context = np.split(networks.dense(encoder, seen), 3)
-    return np.array([_log_bent(law.flow, (code - loc) / np.exp(log_scale), context) - log_scale.sum() for code in z])
+    loc, log_scale, *context = networks.dense(encoder, seen).reshape(-1, pair.latents)
+    if not context:
+        return norm.logpdf(z, loc, np.exp(log_scale)).sum(-1)
+    return np.array([_log_bent(law.flow, (code - loc) / np.exp(log_scale), context[0]) - log_scale.sum() for code in z])
 
 
 def _log_bent(flow, code, context) -> float:
