@@ -59,6 +59,7 @@ class VariationalAutoencoder(Pair):
     recipe = {"lr": 0.01, "particles": 1}
     unsuited = {"mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi"}
     laws: ClassVar[dict[str, type[nn.Module]]] = LAWS
+    labels = 0  # that rows may have in a column more, which encoder and decoder are told: those of the pair `cvae`
 
     def __init__(
         self,
@@ -89,8 +90,8 @@ class VariationalAutoencoder(Pair):
             "categorical": lambda: Categorical(categories),
         }[likelihood]()
         law = self.laws[covariance](latents)
-        encoder, self.decoder = self.networks(latents, law.outputs * latents)
-        numbers = dim * (self.likelihood.inputs + mask)
+        encoder, self.decoder = self.networks(latents + self.labels, law.outputs * latents)
+        numbers = dim * (self.likelihood.inputs + mask) + self.labels
         self.prior = {
             "normal": lambda: StandardNormal(latents),
             "mixture": lambda: Mixture(latents, components),
@@ -108,10 +109,12 @@ class VariationalAutoencoder(Pair):
         hidden = given["hidden"]
         if given["network"] == "convolution":
             shape = image_shape(given["image"], self.dim, len(hidden))
-            return Encoder(shape, blocks, hidden[::-1], outputs), Decoder(inputs, hidden, shape, self.likelihood.outputs)
+            return Encoder(shape, blocks, hidden[::-1], outputs, self.labels), Decoder(inputs, hidden, shape, self.likelihood.outputs)
         if given["image"] is not None:
             raise ValueError(f"image={given['image']} is of network='convolution'; a dense one sees columns in no order")
-        return mlp([self.dim * sum(blocks), *hidden[::-1], outputs]), mlp([inputs, *hidden, self.dim * self.likelihood.outputs])
+        return mlp([self.dim * sum(blocks) + self.labels, *hidden[::-1], outputs]), mlp(
+            [inputs, *hidden, self.dim * self.likelihood.outputs]
+        )
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -147,14 +150,22 @@ class VariationalAutoencoder(Pair):
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
+        return cls.read_columns(table.x.flatten(1))
+
+    @staticmethod
+    def read_columns(x: Tensor) -> dict[str, Any]:
+        """What the columns of `x` (rows, D) decide."""
         # What `check` refuses must not stop us here.
-        x = table.x.flatten(1)
-        most = x.nan_to_num().max().clamp(0, 1e6).long()
+        most = x.nan_to_num().max().clamp(0, 1e6).long() if x.numel() else 0
         return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.two_dimensional(table, self.dim)
         checks.allowed(table, *self.likelihood.wrong(table.x))
+        self.check_enough(table, fitting)
+
+    def check_enough(self, table: Table, fitting: bool) -> None:
+        """Refuse rows that leave nothing to learn from, with a ValueError."""
         if fitting:
             checks.enough_rows(table, 2, "one row says nothing of what rows have in common")
             checks.no_empty_columns(table)

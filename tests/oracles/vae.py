@@ -35,7 +35,7 @@ def cases() -> list[Case]:
 def log_joint(pair, values, x) -> float:
     """log p(x, z): the codes in `values`, NaN left out."""
     z = np.asarray(values["z"])
-    terms = _log_columns(pair, decode(pair, z), np.asarray(x))
+    terms = log_columns(pair, decode(pair, z), np.asarray(x))
     return float(log_prior(pair, z).sum() + np.where(np.isnan(x), 0.0, terms).sum())
 
 
@@ -103,7 +103,7 @@ def decode(pair, z) -> np.ndarray:
     return networks.dense(pair.decoder, z)
 
 
-def _log_columns(pair, output, x) -> np.ndarray:
+def log_columns(pair, output, x) -> np.ndarray:
     """(rows, D) log density of every column that was seen, anything at holes."""
     given = pair.hyperparameters
     x = np.where(np.isnan(x), 0.0, x)

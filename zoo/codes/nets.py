@@ -44,21 +44,23 @@ class Encoder(nn.Module):
         shape: height, width and channels of the image.
         blocks: how many numbers of each channel of a pixel the input has, in blocks one after the other.
         hidden: channels that convolutions make. outputs: how many numbers come out.
+        beside: how many numbers follow that are no pixels; the linear map takes them.
     """
 
-    def __init__(self, shape: tuple[int, int, int], blocks: list[int], hidden: list[int], outputs: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], blocks: list[int], hidden: list[int], outputs: int, beside: int = 0) -> None:
         super().__init__()
         height, width, channels = shape
-        self.shape, self.sizes = (height, width), [height * width * channels * block for block in blocks]
+        self.shape, self.sizes = (height, width), [*(height * width * channels * block for block in blocks), beside]
         layers: list[nn.Module] = []
         for before, after in pairwise([channels * sum(blocks), *hidden]):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
         left = (height * width >> 2 * len(hidden)) * (hidden[-1] if hidden else channels * sum(blocks))
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(left, outputs))
+        self.layers, self.last = nn.Sequential(*layers, nn.Flatten()), nn.Linear(left + beside, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        planes = torch.cat([block.unflatten(-1, (*self.shape, -1)) for block in x.split(self.sizes, -1)], -1)
-        return self.layers(planes.movedim(-1, -3))
+        *blocks, beside = x.split(self.sizes, -1)
+        planes = torch.cat([block.unflatten(-1, (*self.shape, -1)) for block in blocks], -1)
+        return self.last(torch.cat([self.layers(planes.movedim(-1, -3)), beside], -1))
 
 
 class Decoder(nn.Module):
