@@ -79,7 +79,7 @@ def _chosen(posterior: "Posterior", latents: Any, some: bool = False) -> tuple[P
     given = dict(given) if isinstance(given, Mapping) and not isinstance(given, pd.DataFrame) else {next(iter(sites)): given}
     if not (set(given) <= set(sites) and given if some and not program.knows("given") else set(given) == set(sites)):
         raise ValueError(f"{posterior.name}: give all the latents of a row, {', '.join(map(repr, sites))}, and not {', '.join(given)}")
-    values = {name: _checked(posterior, name, as_tensor(given[name], like), sites[name]) for name in sites}
+    values = {name: _checked(posterior, name, as_tensor(given[name], like), sites[name]) for name in sites if name in given}
     counts = {len(value) for value in values.values()}
     if len(counts) > 1:
         raise ValueError(f"{posterior.name}: the latents are of different numbers of rows: {sorted(counts)}")
