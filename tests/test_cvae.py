@@ -51,7 +51,7 @@ def test_rows_of_a_chosen_label_look_like_it():
     middle, across = 0.5 * (zero + one), one - zero
     assert ((new[:100, :-1] - middle) @ across < 0).double().mean() > 0.9
     assert ((new[100:, :-1] - middle) @ across > 0).double().mean() > 0.9
-    with pytest.raises(ValueError, match="'z', 'y', and not w"):
+    with pytest.raises(ValueError, match="'y', 'z', and not w"):
         digits().generate(latents={"w": [0]})
     with pytest.raises(ValueError, match="give all the latents of a row"):
         digits().expected({"y": [0]})

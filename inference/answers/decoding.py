@@ -36,7 +36,7 @@ def expected(posterior: "Posterior", latents: Any) -> Any:
     program, chosen = _chosen(posterior, latents)
     refuse_no_mean(posterior, program)
     mean = averaged(posterior, program, lambda values, x: law_given(program, values | chosen, x).mean.reshape(x.shape), posterior.aligned)
-    return _dressed(posterior, mean.to(program.x))
+    return dressed(posterior, mean.to(program.x))
 
 
 def drawn(posterior: "Posterior", latents: Any, seed: int) -> Any:
@@ -55,7 +55,7 @@ def drawn(posterior: "Posterior", latents: Any, seed: int) -> Any:
             return new_row(program, shared | row, program.x[:1])
 
         new = batched(one, missing=False)((values, chosen, which))
-    return _dressed(posterior, new.reshape(program.x.shape))
+    return dressed(posterior, new.reshape(program.x.shape))
 
 
 def law_given(program: Program, values: Values, x: Tensor) -> TorchDistribution:
@@ -109,7 +109,7 @@ def _latents(posterior: "Posterior", program: Program) -> dict[str, Latent]:
     return {name: Latent(site.shape[1:], site.support, site.discrete) for name, site in program.locals.items()}
 
 
-def _dressed(posterior: "Posterior", rows: Tensor) -> Any:
+def dressed(posterior: "Posterior", rows: Tensor) -> Any:
     """Rows in the form of those fitted."""
     return pd.DataFrame(rows.cpu().numpy(), columns=posterior.how["columns"]) if posterior.how["frame"] else rows
 
