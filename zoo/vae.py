@@ -91,17 +91,19 @@ class VariationalAutoencoder(Pair):
         }[likelihood]()
         law = self.laws[covariance](latents)
         encoder, self.decoder = self.networks(latents + self.labels, law.outputs * latents)
-        numbers = dim * (self.likelihood.inputs + mask) + self.labels
         self.prior = {
             "normal": lambda: StandardNormal(latents),
             "mixture": lambda: Mixture(latents, components),
-            "vampprior": lambda: Vamp(numbers, components),
+            "vampprior": lambda: Vamp(dim * (self.likelihood.inputs + mask) + self.labels, components),
             "flow": lambda: Bent(latents),
         }[prior]()
-        # A VampPrior makes of the guide a part of the model, and names with q_ are of what is the guide's alone.
-        self.names = ("encoder", "law") if prior == "vampprior" else ("q_encoder", "q_law")
         for name, net in zip(self.names, (encoder, law), strict=True):
             setattr(self, name, net)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of encoder and law. A VampPrior makes of the guide a part of the model, and names with q_ are of what is the guide's alone."""
+        return ("encoder", "law") if self.hyperparameters.get("prior") == "vampprior" else ("q_encoder", "q_law")
 
     def networks(self, inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
         """An encoder that gives `outputs` numbers of what it sees of a row, and a decoder that takes `inputs`."""
