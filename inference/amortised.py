@@ -4,14 +4,16 @@ import math
 
 import torch
 from pyro import poutine
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.func import vmap
 
 from .graphs.elimination import row_terms
+from .graphs.lacking import Lacking, explained
 from .program import Program, Values
 
-# Draws of the guide for each row, by which what has no closed form is estimated.
-SAMPLES = 100
+# Draws of the guide for each row, by which what has no closed form is estimated: densities; moments, which cost no pass of a decoder.
+SAMPLES, DRAWS = 100, 1000
 
 
 def given_rows(program: Program, values: Values, x: Tensor) -> tuple[Values, Tensor]:
@@ -47,7 +49,18 @@ def log_evidence(program: Program, values: Values, x: Tensor, samples: int) -> T
 
 
 def moments(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """(rows, ...) mean and mean square of each latent in the guide; where it leans on others that are drawn, given a draw of them."""
+    """(rows, ...) mean and mean square of each latent in the guide; where it leans on others that are drawn, given a draw of them.
+
+    Of a law that has no mean in closed form, over draws.
+    """
     trace = poutine.trace(poutine.condition(program.pair.guide, data=values)).get_trace(x, program.size)
-    laws = {name: trace.nodes[name]["fn"] for name in program.amortised}
-    return {name: (law.mean, law.variance + law.mean.square()) for name, law in laws.items()}
+    return {name: _moments(trace.nodes[name]["fn"]) for name in program.amortised}
+
+
+def _moments(law: TorchDistribution) -> tuple[Tensor, Tensor]:
+    try:
+        with explained("there is no mean"):
+            return law.mean, law.variance + law.mean.square()
+    except Lacking:
+        draws = law.sample((DRAWS,))
+        return draws.mean(0), draws.square().mean(0)

@@ -19,9 +19,14 @@ def columns_alike(table: Table, dim: int, wrong: torch.Tensor, why: str, fitting
     two_dimensional(table, dim)
     allowed(table, wrong, why)
     if fitting:
-        enough_rows(table, 2, "one row says nothing of what rows have in common")
-        no_empty_columns(table)
-        no_empty_rows(table)
+        something_in_all(table)
+
+
+def something_in_all(table: Table) -> None:
+    """Two rows or more, and neither a row nor a column without a value. Raises ValueError."""
+    enough_rows(table, 2, "one row says nothing of what rows have in common")
+    no_empty_columns(table)
+    no_empty_rows(table)
 
 
 def enough_rows(table: Table, least: int, why: str) -> None:

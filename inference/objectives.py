@@ -91,7 +91,10 @@ class RenyiBound(Objective):
     def _guide(self, x: Tensor, drawn: Trace | None = None) -> Trace:
         """A run of the guide, with the draws of an earlier one if given."""
         guide = self.guide if drawn is None else poutine.replay(self.guide, drawn)
-        return poutine.trace(guide).get_trace(x, self.program.size)
+        trace = poutine.trace(guide).get_trace(x, self.program.size)
+        # Now, while the parameters are in their place: a flow asks its networks only when its density is asked for.
+        trace.compute_log_prob()
+        return trace
 
     def _log_q(self, trace: Trace, x: Tensor, only: list[str] | None = None) -> Tensor:
         """The log density of what a run of the guide drew, at all sites or `only` some: a scalar, or (rows,)."""

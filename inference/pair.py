@@ -66,6 +66,7 @@ class Pair(PyroModule):
     - `latents(value)`: name -> the distribution of a latent given the row, for `encode`.
     - `given(latents)`: the distribution of rows whose latents, by name, are chosen, for all that moves in their space.
     - `reconstruct(value)`: the mean of the row through its latents, for `reconstruct`.
+    - `probabilities`: (rows, columns, values) of each column's values, which are codes 0, 1, ..., for `compress`.
     - of a series: `decode`, `filter`, `increments`, `paths`, `forecast`, as `inference/answers/sequences.py` tells.
     """
 

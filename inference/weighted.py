@@ -67,7 +67,6 @@ class WeightedELBO(MeanFieldELBO):
     def _divergence(self, parameters: Values, x: Tensor) -> tuple[Tensor, Tensor]:
         """KL(guide || prior) of the latents of all rows, for which `x` stand, and what of it is to be paid for."""
         drawn = functional_call(self, parameters, (self._guide, x))
-        drawn.compute_log_prob()
         prior = functional_call(self, parameters, (self.program.trace, values_of(drawn, self.program), x)).nodes
         plain, paid = x.new_zeros((), dtype=torch.double), x.new_zeros((), dtype=torch.double)
         for name, site in self.program.amortised.items():

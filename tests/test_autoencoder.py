@@ -48,7 +48,7 @@ def test_the_linear_one_reconstructs_as_principal_components_do():
 def test_a_code_is_a_point():
     mean, sd = linear().encode(wine())
     assert (sd == 0).all()
-    torch.testing.assert_close(linear().pair.encoded(wine()).detach(), mean)
+    torch.testing.assert_close(linear().pair.law_of_codes(linear().pair.seen(wine())).mean.detach(), mean)
 
 
 def test_holes_are_filled_by_what_their_codes_make_of_them():

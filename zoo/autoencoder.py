@@ -1,14 +1,14 @@
 """Autoencoder."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pyro
-import pyro.distributions as dist
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from inference import Table
 
+from .codes.laws import Point
 from .vae import VariationalAutoencoder
 
 
@@ -32,7 +32,9 @@ class Autoencoder(VariationalAutoencoder):
     Arguments:
         latents: Q, how many numbers a code has, fewer than the columns.
         dim: D, how many columns (pixels). Read off the data.
-        hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map.
+        hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
+        network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
+        image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
         likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
         noise: standard deviation of "gaussian", learnt if it is not given.
         categories: V, of "categorical". Read off the data: one more than the largest.
@@ -41,7 +43,7 @@ class Autoencoder(VariationalAutoencoder):
         spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
     """
 
-    told = 1  # of each latent the encoder gives a number
+    laws: ClassVar[dict[str, type[nn.Module]]] = {"diag": Point}
     objective = "elbo"
     unsuited = {
         "mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi",
@@ -58,6 +60,8 @@ class Autoencoder(VariationalAutoencoder):
         dim: PositiveInt = 4,
         *,
         hidden: list[PositiveInt] = [64],  # noqa: B006
+        network: Literal["dense", "convolution"] = "dense",
+        image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
         likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
         noise: PositiveFloat | None = None,
         categories: PositiveInt = 2,
@@ -66,17 +70,13 @@ class Autoencoder(VariationalAutoencoder):
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
     ) -> None:
         given = {"noise": noise, "categories": categories, "mask": mask, "center": center, "spread": spread}
-        super().__init__(latents, dim, hidden=hidden, likelihood=likelihood, **given)
+        super().__init__(latents, dim, hidden=hidden, network=network, image=image, likelihood=likelihood, **given)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
             # Masked: where a code would lie is said by a Normal, but no code is any less probable than another.
-            z = pyro.sample("z", self.prior.codes(x).mask(False))
+            z = pyro.sample("z", self.prior.codes(x, self.law_of_codes).mask(False))
             pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
-
-    def guide(self, x: Tensor, size: int | None = None) -> None:
-        with self.rows(x, size):
-            pyro.sample("z", dist.Delta(self.encoded(x), event_dim=1))
 
     def check(self, table: Table, fitting: bool) -> None:
         super().check(table, fitting)

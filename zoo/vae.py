@@ -1,24 +1,22 @@
 """Variational autoencoder."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pyro
 import pyro.distributions as dist
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import Tensor
-from torch.distributions.transforms import LowerCholeskyTransform
+from torch import Tensor, nn
 
 from inference import Pair, Table, checks
 
 from .by_column import by_column, center_and_spread
 from .codes import pictures
+from .codes.images import Decoder, Encoder, image_shape
+from .codes.laws import LAWS
 from .codes.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from .codes.nets import mlp, restart
-from .codes.priors import Mixture, StandardNormal
-
-# A lower triangle as it is, the diagonal in logarithms.
-CHOLESKY = LowerCholeskyTransform()
+from .codes.priors import Bent, Mixture, StandardNormal, Vamp
 
 
 class VariationalAutoencoder(Pair):
@@ -31,9 +29,10 @@ class VariationalAutoencoder(Pair):
     | x       | `likelihood`(decoder(z)), each column | (N, D) | the rows; `NaN` is integrated out                    |
 
     The guide is Normal for each code, with the mean and scales that an encoder with the same layers, backwards, gives for the row;
-    or, with `covariance` "full", the mean and a Cholesky factor. Priors are in `zoo/codes/priors.py`, the families of `x` in
-    `zoo/codes/likelihoods.py`. With no hidden layer and likelihood "gaussian" this is probabilistic principal component analysis: at the
-    best weights the columns of the decoder are the principal directions, which suits the guide.
+    or, with `covariance` "full", the mean and a Cholesky factor; or, with "flow", a Normal that is bent. Guides are in
+    `zoo/codes/laws.py`, priors in `zoo/codes/priors.py`, the families of `x` in `zoo/codes/likelihoods.py`. With no hidden layer and
+    likelihood "gaussian" this is probabilistic principal component analysis: at the best weights the columns of the decoder are the
+    principal directions, which suits the guide.
 
     Reference: Kingma & Welling 2014, "Auto-encoding variational Bayes", ICLR; Rezende, Mohamed & Wierstra 2014, "Stochastic
     backpropagation and approximate inference in deep generative models", ICML; Lucas, Tucker, Grosse & Norouzi 2019, "Don't blame
@@ -42,11 +41,14 @@ class VariationalAutoencoder(Pair):
     Arguments:
         latents: Q, how many numbers a code has.
         dim: D, how many columns (pixels). Read off the data.
-        hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map.
+        hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
+        network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
+        image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
         likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
-        prior: of the codes, "normal" or "mixture", whose parameters are learnt.
-        components: K, of the mixture.
-        covariance: of the guide, "diag" or "full", for codes that are not independent given the row.
+        prior: of the codes, "normal", or learnt: "mixture", "vampprior" (a mixture of what the guide makes of rows that are learnt)
+            or "flow".
+        components: K, of a mixture.
+        covariance: of the guide, "diag", "full", for codes that are not independent given the row, or "flow", for any law.
         noise: standard deviation of "gaussian", learnt if it is not given.
         categories: V, of "categorical". Read off the data: one more than the largest.
         mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
@@ -57,6 +59,8 @@ class VariationalAutoencoder(Pair):
     objective = "mean_field"
     recipe = {"lr": 0.01, "particles": 1}
     unsuited = {"mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi"}
+    laws: ClassVar[dict[str, type[nn.Module]]] = LAWS
+    labels = 0  # that rows may have in a column more, which encoder and decoder are told: those of the pair `cvae`
 
     def __init__(
         self,
@@ -64,10 +68,12 @@ class VariationalAutoencoder(Pair):
         dim: PositiveInt = 4,
         *,
         hidden: list[PositiveInt] = [64],  # noqa: B006
+        network: Literal["dense", "convolution"] = "dense",
+        image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
         likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
-        prior: Literal["normal", "mixture"] = "normal",
+        prior: Literal["normal", "mixture", "vampprior", "flow"] = "normal",
         components: PositiveInt = 10,
-        covariance: Literal["diag", "full"] = "diag",
+        covariance: Literal["diag", "full", "flow"] = "diag",
         noise: PositiveFloat | None = None,
         categories: PositiveInt = 2,
         mask: bool = False,
@@ -84,40 +90,61 @@ class VariationalAutoencoder(Pair):
             "gaussian": lambda: Gaussian(center, spread, noise),
             "categorical": lambda: Categorical(categories),
         }[likelihood]()
-        self.prior = Mixture(latents, components) if prior == "mixture" else StandardNormal(latents)
-        self.full = covariance == "full"
-        self.decoder = mlp([latents, *hidden, dim * self.likelihood.outputs])
-        self.q_encoder = mlp([dim * (self.likelihood.inputs + mask), *reversed(hidden), self.told * latents])
+        law = self.laws[covariance](latents)
+        encoder, self.decoder = self.networks(latents + self.labels, law.outputs * latents)
+        self.prior = {
+            "normal": lambda: StandardNormal(latents),
+            "mixture": lambda: Mixture(latents, components),
+            "vampprior": lambda: Vamp(dim * (self.likelihood.inputs + mask) + self.labels, components),
+            "flow": lambda: Bent(latents),
+        }[prior]()
+        for name, net in zip(self.names, (encoder, law), strict=True):
+            setattr(self, name, net)
 
     @property
-    def told(self) -> int:
-        """How many numbers the encoder gives for each latent: its mean, and its log scale or row of a matrix."""
-        return 1 + self.latents if self.full else 2
+    def names(self) -> tuple[str, str]:
+        """Of encoder and law. A VampPrior makes of the guide a part of the model, and names with q_ are of what is the guide's alone."""
+        return ("encoder", "law") if self.hyperparameters.get("prior") == "vampprior" else ("q_encoder", "q_law")
+
+    def networks(self, inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
+        """An encoder that gives `outputs` numbers of what it sees of a row, and a decoder that takes `inputs`."""
+        given, blocks = self.hyperparameters, [self.likelihood.inputs, *[1] * self.mask]
+        hidden = given["hidden"]
+        if given["network"] == "convolution":
+            shape = image_shape(given["image"], self.dim, len(hidden))
+            return Encoder(shape, blocks, hidden[::-1], outputs, self.labels), Decoder(inputs, hidden, shape, self.likelihood.outputs)
+        if given["image"] is not None:
+            raise ValueError(f"image={given['image']} is of network='convolution'; a dense one sees columns in no order")
+        return mlp([self.dim * sum(blocks) + self.labels, *hidden[::-1], outputs]), mlp(
+            [inputs, *hidden, self.dim * self.likelihood.outputs]
+        )
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
-            z = pyro.sample("z", self.prior.codes(x))
+            z = pyro.sample("z", self.prior.codes(x, self.law_of_codes))
             pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
-        loc, rest = self.encoded(x).tensor_split([self.latents], -1)
         with self.rows(x, size):
-            if self.full:
-                factor = CHOLESKY(rest.unflatten(-1, (self.latents, self.latents)))
-                pyro.sample("z", dist.MultivariateNormal(loc, scale_tril=factor))
-            else:
-                pyro.sample("z", dist.Normal(loc, rest.exp()).to_event(1))
+            pyro.sample("z", self.law_of_codes(self.seen(x)))
 
-    def encoded(self, x: Tensor) -> Tensor:
-        """(rows, told * latents) what the encoder makes of rows."""
+    def seen(self, x: Tensor) -> Tensor:
+        """(rows, numbers) what the encoder sees of rows."""
         seen = self.likelihood.features(x)
-        return self.q_encoder(torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen)
+        return torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen
+
+    def law_of_codes(self, seen: Tensor) -> dist.TorchDistribution:
+        """The guide's, of rows of which the encoder sees so much."""
+        encoder, law = (getattr(self, name) for name in self.names)
+        return law(encoder(seen))
 
     def start(self, x: Tensor) -> None:
         """Weights drawn anew; in torch's way, uniform within one over the root of a layer's inputs."""
+        encoder, law = (getattr(self, name) for name in self.names)
         restart(self.decoder)
-        restart(self.q_encoder)
-        self.prior.start()
+        restart(encoder)
+        law.start()
+        self.prior.start(self.seen(x))
 
     @property
     def has_shades(self) -> bool:
@@ -126,9 +153,13 @@ class VariationalAutoencoder(Pair):
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
+        return cls.read_columns(table.x.flatten(1))
+
+    @staticmethod
+    def read_columns(x: Tensor) -> dict[str, Any]:
+        """What the columns of `x` (rows, D) decide."""
         # What `check` refuses must not stop us here.
-        x = table.x.flatten(1)
-        most = x.nan_to_num().max().clamp(0, 1e6).long()
+        most = x.nan_to_num().max().clamp(0, 1e6).long() if x.numel() else 0
         return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:

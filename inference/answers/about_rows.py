@@ -130,6 +130,22 @@ class AboutRows:
         """
         return latent.impute(self, x, seed)
 
+    def compress(self: "Posterior", x: Any) -> bytes:
+        """Rows whose columns are codes (0, 1, ...), without loss, in about as many bits as minus their ELBO: see `compression.py`.
+
+        For pairs whose rows have one latent, Normal in guide and prior. Needs the package `constriction`. Raises ValueError for
+        missing values and for what is no code, TypeError for other pairs.
+        """
+        from . import compression
+
+        return compression.compress(self, x)
+
+    def decompress(self: "Posterior", message: bytes) -> Any:
+        """The rows of a message that `compress` made, in the form of those fitted. Raises ValueError where another posterior made it."""
+        from . import compression
+
+        return compression.decompress(self, message)
+
     def filter(self: "Posterior", x: Any) -> "Tensor | latent.Encoded":
         """(rows, T, states) p(state | the series up to this step), averaged over draws; `encode` knows the whole series.
 

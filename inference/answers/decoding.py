@@ -36,13 +36,13 @@ def expected(posterior: "Posterior", latents: Any) -> Any:
     program, chosen = _chosen(posterior, latents)
     refuse_no_mean(posterior, program)
     mean = averaged(posterior, program, lambda values, x: law_given(program, values | chosen, x).mean.reshape(x.shape), posterior.aligned)
-    return _dressed(posterior, mean.to(program.x))
+    return dressed(posterior, mean.to(program.x))
 
 
 def drawn(posterior: "Posterior", latents: Any, seed: int) -> Any:
     """See `Posterior.generate`."""
     at_least(0, seed=seed)
-    program, chosen = _chosen(posterior, latents)
+    program, chosen = _chosen(posterior, latents, some=True)
     names, count = [*program.parameters], len(program.x)
     with seeded(seed, posterior.device):
         which = torch.randint(posterior.shape[0] * posterior.shape[1], (count,), device=posterior.device)
@@ -55,7 +55,7 @@ def drawn(posterior: "Posterior", latents: Any, seed: int) -> Any:
             return new_row(program, shared | row, program.x[:1])
 
         new = batched(one, missing=False)((values, chosen, which))
-    return _dressed(posterior, new.reshape(program.x.shape))
+    return dressed(posterior, new.reshape(program.x.shape))
 
 
 def law_given(program: Program, values: Values, x: Tensor) -> TorchDistribution:
@@ -70,16 +70,16 @@ def refuse_no_mean(posterior: "Posterior", program: Program) -> None:
         raise TypeError(f"{posterior.name}: the distribution of {program.observed[0]!r} has no mean, such as categories have none")
 
 
-def _chosen(posterior: "Posterior", latents: Any) -> tuple[Program, Values]:
-    """The model on as many rows as there are chosen latents, and these, checked, by name."""
+def _chosen(posterior: "Posterior", latents: Any, some: bool = False) -> tuple[Program, Values]:
+    """The model on as many rows as there are chosen latents, and these, checked, by name. some: whether others may be left to chance."""
     like, shape = posterior.like, posterior.how["row_shape"]
     program = Program(posterior.pair, like.new_zeros(1, *shape))
     sites = _latents(posterior, program)
     given = latents.mean if isinstance(latents, Encoded) else latents
     given = dict(given) if isinstance(given, Mapping) and not isinstance(given, pd.DataFrame) else {next(iter(sites)): given}
-    if set(given) != set(sites):
+    if not (set(given) <= set(sites) and given if some and not program.knows("given") else set(given) == set(sites)):
         raise ValueError(f"{posterior.name}: give all the latents of a row, {', '.join(map(repr, sites))}, and not {', '.join(given)}")
-    values = {name: _checked(posterior, name, as_tensor(given[name], like), sites[name]) for name in sites}
+    values = {name: _checked(posterior, name, as_tensor(given[name], like), sites[name]) for name in sites if name in given}
     counts = {len(value) for value in values.values()}
     if len(counts) > 1:
         raise ValueError(f"{posterior.name}: the latents are of different numbers of rows: {sorted(counts)}")
@@ -109,7 +109,7 @@ def _latents(posterior: "Posterior", program: Program) -> dict[str, Latent]:
     return {name: Latent(site.shape[1:], site.support, site.discrete) for name, site in program.locals.items()}
 
 
-def _dressed(posterior: "Posterior", rows: Tensor) -> Any:
+def dressed(posterior: "Posterior", rows: Tensor) -> Any:
     """Rows in the form of those fitted."""
     return pd.DataFrame(rows.cpu().numpy(), columns=posterior.how["columns"]) if posterior.how["frame"] else rows
 

@@ -10,7 +10,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.func import vmap
 
-from ..amortised import given_rows, moments
+from ..amortised import SAMPLES, given_rows, log_weight, moments
 from ..graphs.graph import batched
 from ..memory import at_once
 from ..program import Program, Values
@@ -45,8 +45,11 @@ def encode(posterior: "Posterior", x: Any) -> Any:
     program, table = program_for(posterior, x)
     if not program.knows("latents") and not program.locals:
         raise TypeError(f"{posterior.name}: its rows have no latent to encode")
+    each = SAMPLES if program.amortised and len(program.locals) > len(program.amortised) else 1
+    parts = row_chunks(program, each) if each > 1 else [program]
     with seeded(0, posterior.device):
-        averages = averaged(posterior, program, partial(_conditionals, program), posterior.aligned)
+        found = [averaged(posterior, part, partial(_conditionals, part), posterior.aligned, each) for part in parts]
+    averages = {name: [torch.cat(moment) for moment in zip(*(part[name] for part in found), strict=True)] for name in found[0]}
     out = {name: _encoded(posterior, table, name, *moments) for name, moments in averages.items()}
     return next(iter(out.values())) if len(out) == 1 else out
 
@@ -56,14 +59,27 @@ def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tupl
     found: dict[str, tuple[Tensor, ...]] = {}
     if program.amortised:
         found |= moments(program, values, x)
-        values = values | given_rows(program, values, x)[0]
     if len(program.locals) > len(program.amortised):
-        found |= {name: (probabilities,) for name, probabilities in program.marginals(values, x).items()}
+        found |= {name: (probabilities,) for name, probabilities in _probabilities(program, values, x).items()}
     if program.knows("latents"):
         law, rows = program.observation(values, x)
         for name, latent in law.latents(rows).items():
             found[name] = averages(latent)
     return found
+
+
+def _probabilities(program: Program, values: Values, x: Tensor) -> Values:
+    """(rows, categories) of every discrete latent; over draws of the continuous ones, by their importance, where there are such."""
+    if not program.amortised:
+        return program.marginals(values, x)
+
+    def one(_: Tensor) -> tuple[Tensor, Values]:
+        latents, log_w = log_weight(program, values, x)
+        return log_w, program.marginals(values | latents, x)
+
+    log_w, each = vmap(one, randomness="different")(x.new_zeros(SAMPLES))
+    shares = log_w.softmax(0)
+    return {name: torch.einsum("sn,snk->nk", shares, probabilities) for name, probabilities in each.items()}
 
 
 def averages(law: TorchDistribution) -> tuple[Tensor, ...]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from ..amortised import given_rows, log_weight
-from ..graphs.graph import batched
+from ..graphs.graph import batched, traced
 from ..program import Program, Values
 from .predictive import row_chunks
 
@@ -76,8 +77,10 @@ def _sweeps(posterior: "Posterior", program: Program, fill: Fill) -> Iterator[Te
         return moved, fill(program, values | moved, x)
 
     latents, filled = batched(begin, program.missing)((shared, chosen), program.x)
+    chains = vmap(sweep, (0, None), randomness="different")
+    turn = traced(chains, (shared, latents, filled), program.x, missing=program.missing)
     for number in range(WARMUP + SWEEPS):
-        latents, filled = batched(sweep, program.missing)((shared, latents, filled), program.x)
+        latents, filled = turn((shared, latents, filled), program.x)
         if number >= WARMUP:
             yield filled
 

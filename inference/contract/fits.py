@@ -85,8 +85,8 @@ def holes_are_integrated_out(subject: Subject) -> Iterator[Fault]:
             yield Fault(
                 f"{says}after {method} {likelihood[..., 0].flatten()[0]:.4g} and {likelihood[..., 1].flatten()[0]:.4g} are its logs"
             )
-        # Where rows have no density, the draws of a hole may all be the same: of a category, say, that the code is sure of.
-        unsure = bool((sd[~seen] > 0).all()) or likelihood is None
+        # The draws of one hole may all be the same: of a category that the rest of its row is sure of. Where rows have no density, of all.
+        unsure = bool((sd[~seen] > 0).any()) or likelihood is None
         if not torch.equal(mean[seen], x[seen]) or bool(sd[seen].any()) or not unsure:
             yield Fault(f"posterior.impute after {method} should leave what was seen as it is, and be unsure of the rest")
         if subject.suits("generate"):

@@ -7,7 +7,7 @@ from . import Case, vae
 
 
 def cases() -> list[Case]:
-    kept = ("gaussian-holes", "bernoulli", "categorical-holes")
+    kept = ("gaussian-holes", "bernoulli", "categorical-holes", "convolution")
     return [case for case in vae.cases() if case.id in kept]
 
 

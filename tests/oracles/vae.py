@@ -1,10 +1,10 @@
-"""The variational autoencoder by hand: its networks in numpy, the joint density of rows and codes, and the linear one's evidence."""
+"""The variational autoencoder by hand: the joint density of rows and codes, and the linear one's evidence."""
 
 import numpy as np
 from scipy.special import expit, log_softmax, logsumexp
 from scipy.stats import multivariate_normal, norm
 
-from . import Case
+from . import Case, networks
 
 NOISE = 0.4
 
@@ -15,6 +15,7 @@ def cases() -> list[Case]:
     numbers = rng.normal(size=(8, 2)) @ rng.normal(size=(2, 4)) + 0.3 * rng.normal(size=(8, 4)) + 1.0
     shades, codes = expit(numbers), rng.integers(0, 3, size=(8, 3)).astype(float)
     gaussian = {"likelihood": "gaussian", "center": [1.0, 0.8, 1.2, 1.0], "spread": [1.2, 0.7, 1.0, 0.9]}
+    image = {"network": "convolution", "image": [4, 4, 2], "mask": True}
     categorical = {"likelihood": "categorical", "categories": 3}
     return [
         Case("linear", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "noise": NOISE}, numbers),
@@ -25,19 +26,42 @@ def cases() -> list[Case]:
         Case("bernoulli-holes", {"latents": 2, "dim": 4, "hidden": [4], "center": [0.2, 0.5, 0.4, 1.0]}, _with_holes(shades)),
         Case("shades", {"latents": 2, "dim": 4, "hidden": [3], "likelihood": "continuous_bernoulli"}, shades),
         Case("categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], **categorical}, _with_holes(codes)),
+        Case("convolution", {"latents": 2, "dim": 32, "hidden": [3, 2], **image}, _with_holes(rng.random((8, 32)))),
+        Case("flow", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "flow", "covariance": "flow"}, numbers),
+        Case("vampprior", {"latents": 3, "dim": 4, "hidden": [4], "prior": "vampprior", "components": 2}, shades),
     ]
 
 
 def log_joint(pair, values, x) -> float:
     """log p(x, z): the codes in `values`, NaN left out."""
     z = np.asarray(values["z"])
-    terms = _log_columns(pair, decode(pair, z), np.asarray(x))
+    terms = log_columns(pair, decode(pair, z), np.asarray(x))
     return float(log_prior(pair, z).sum() + np.where(np.isnan(x), 0.0, terms).sum())
 
 
 def log_prior(pair, z) -> np.ndarray:
     """(rows,) log density of codes."""
+    kind = pair.hyperparameters.get("prior", "normal")
+    if kind == "flow":
+        return np.array([_log_bent(pair.prior.flow, code, np.zeros(0)) for code in z])
+    if kind == "vampprior":
+        weights, inputs = (value.detach().numpy() for value in (pair.prior.weights, pair.prior.inputs))
+        return logsumexp([np.log(weight) + log_guide(pair, seen, z) for weight, seen in zip(weights, inputs, strict=True)], axis=0)
     return logsumexp([np.log(weight) + norm.logpdf(z, loc, scale).sum(-1) for weight, loc, scale in components(pair)], axis=0)
+
+
+def log_guide(pair, seen, z) -> np.ndarray:
+    """(rows,) log density of codes in the guide of a row of which the encoder sees `seen`, diagonal or a flow."""
+    encoder, law = (getattr(pair, name) for name in pair.names)
+    loc, log_scale, *context = networks.dense(encoder, seen).reshape(-1, pair.latents)
+    if not context:
+        return norm.logpdf(z, loc, np.exp(log_scale)).sum(-1)
+    return np.array([_log_bent(law.flow, (code - loc) / np.exp(log_scale), context[0]) - log_scale.sum() for code in z])
+
+
+def _log_bent(flow, code, context) -> float:
+    numbers, stretched = networks.straightened(flow, code, context)
+    return float(norm.logpdf(numbers).sum() + stretched)
 
 
 def components(pair) -> list[tuple[float, np.ndarray, np.ndarray]]:
@@ -51,7 +75,7 @@ def components(pair) -> list[tuple[float, np.ndarray, np.ndarray]]:
 def log_evidence(pair, x) -> float | None:
     """log p(x) given the weights, of the linear Gaussian one; None for every other."""
     given = pair.hyperparameters
-    if given["hidden"] or given["likelihood"] != "gaussian":
+    if given["hidden"] or given["likelihood"] != "gaussian" or given["prior"] == "flow":
         return None
     return float(sum(_log_row(pair, row) for row in np.asarray(x)))
 
@@ -68,25 +92,18 @@ def _log_row(pair, row) -> float:
 
 def linear(pair) -> tuple[np.ndarray, np.ndarray, float]:
     """Mean (D,), loadings (D, Q) and noise of a linear Gaussian one, in the units of the rows."""
-    (weight, bias), spread = _layers(pair.decoder)[0], np.asarray(pair.likelihood.spread)
+    (weight, bias), spread = networks.layers(pair.decoder)[0], np.asarray(pair.likelihood.spread)
     return np.asarray(pair.likelihood.center) + spread * bias, spread[:, None] * weight, float(pair.likelihood.noise.detach())
 
 
 def decode(pair, z) -> np.ndarray:
-    """(rows, outputs) what the decoder makes of codes: affine layers, with u / (1 + exp(-u)) between them."""
-    *hidden, last = _layers(pair.decoder)
-    for weight, bias in hidden:
-        z = z @ weight.T + bias
-        z = z * expit(z)
-    return z @ last[0].T + last[1]
+    """(rows, outputs) what the decoder makes of codes."""
+    if pair.hyperparameters["network"] == "convolution":
+        return networks.enlarged(pair.decoder, z, pair.hyperparameters["image"])
+    return networks.dense(pair.decoder, z)
 
 
-def _layers(net) -> list[tuple[np.ndarray, np.ndarray]]:
-    state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
-    return [(state[name], state[name.replace("weight", "bias")]) for name in state if name.endswith("weight")]
-
-
-def _log_columns(pair, output, x) -> np.ndarray:
+def log_columns(pair, output, x) -> np.ndarray:
     """(rows, D) log density of every column that was seen, anything at holes."""
     given = pair.hyperparameters
     x = np.where(np.isnan(x), 0.0, x)

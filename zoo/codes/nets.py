@@ -44,7 +44,7 @@ class Critic(nn.Module):
 def restart(net: nn.Module) -> None:
     """Draw the weights of all layers anew, by torch's generator."""
     for layer in net.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             layer.reset_parameters()
 
 

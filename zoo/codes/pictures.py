@@ -19,8 +19,8 @@ def codes(posterior: "Posterior") -> Figure:
     Ten rows, evenly spread over the data; a row is an image where it has as many columns as a square of at least 4 x 4 has pixels,
     and its columns are no codes of categories.
     """
-    side = math.isqrt(len(posterior.table.columns))
-    images = side >= LEAST and side * side == len(posterior.table.columns)
+    side = math.isqrt(posterior.pair.dim)
+    images = side >= LEAST and side * side == posterior.pair.dim
     return _images(posterior, side) if images and posterior.pair.has_shades else _scatter(posterior)
 
 
@@ -34,7 +34,7 @@ def _images(posterior: "Posterior", side: int) -> Figure:
     grid = figure.subplots(len(lines), len(some), squeeze=False)
     for axes, (name, rows) in zip(grid, lines.items(), strict=True):
         for panel, row in zip(axes, np.asarray(rows, dtype=float), strict=True):
-            panel.imshow(row.reshape(side, side), cmap="gray_r", vmin=np.nanmin(x), vmax=np.nanmax(x))
+            panel.imshow(row[: side * side].reshape(side, side), cmap="gray_r", vmin=np.nanmin(x), vmax=np.nanmax(x[:, : side * side]))
             bare(panel)
         axes[0].set_ylabel(name, fontsize=8)
     return figure
@@ -42,7 +42,8 @@ def _images(posterior: "Posterior", side: int) -> Figure:
 
 def _scatter(posterior: "Posterior") -> Figure:
     x = posterior.table.x
-    mean, _ = posterior.encode(x[np.linspace(0, len(x) - 1, min(SCATTERED, len(x))).round().astype(int)])
+    found = posterior.encode(x[np.linspace(0, len(x) - 1, min(SCATTERED, len(x))).round().astype(int)])
+    mean, _ = found["z"] if isinstance(found, dict) else found
     z = mean.double().cpu().numpy()
     second = z[:, 1] if z.shape[1] > 1 else np.arange(len(z))
     figure = Figure(figsize=(5, 4.5), layout="constrained")

@@ -32,6 +32,13 @@ class Columns(TorchDistribution):
     def variance(self) -> Tensor:
         return self.base.variance
 
+    @property
+    def probabilities(self) -> Tensor:
+        """(*batch, D, values) of each column's values, 0, 1, ..., where they are codes; AttributeError where they are not."""
+        if not self.base.has_enumerate_support:
+            raise AttributeError(f"columns of {type(self.base).__name__} have no probabilities")
+        return self.base.log_prob(self.base.enumerate_support(expand=False)).exp().movedim(0, -1)
+
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
         return self.base.sample(sample_shape)
 
