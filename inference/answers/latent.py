@@ -45,12 +45,12 @@ def encode(posterior: "Posterior", x: Any) -> Any:
     if not program.knows("latents") and not program.locals:
         raise TypeError(f"{posterior.name}: its rows have no latent to encode")
     with seeded(0, posterior.device):
-        averages = averaged(posterior, program, partial(_conditionals, program), posterior.aligned)
+        averages = averaged(posterior, program, partial(conditionals, program), posterior.aligned)
     out = {name: _encoded(posterior, table, name, *moments) for name, moments in averages.items()}
     return next(iter(out.values())) if len(out) == 1 else out
 
 
-def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, ...]]:
+def conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """Of each latent given its row: its probabilities, or its mean and mean square."""
     found: dict[str, tuple[Tensor, ...]] = {}
     if program.amortised:

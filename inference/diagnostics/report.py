@@ -14,6 +14,7 @@ from .findings import Finding
 from .guide import point, variational
 from .loo import left_out
 from .normaliser import normaliser
+from .parts import parts
 from .predictive_checks import reproduced
 from .table import summarise
 from .verdict import Judged
@@ -70,7 +71,13 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
             raise TypeError(f"a Posterior is diagnosed, such as svi and mcmc return, not {type(given).__name__}")
     posterior.refuse_foreign()
     table = summarise(posterior)
-    findings = [*_drawn(posterior, table), *normaliser(posterior, table), *left_out(posterior, table), *reproduced(posterior, table)]
+    findings = [
+        *_drawn(posterior, table),
+        *normaliser(posterior, table),
+        *parts(posterior),
+        *left_out(posterior, table),
+        *reproduced(posterior, table),
+    ]
     if against is not None:
         findings += agree(posterior, against, believed(against))
     return Report(posterior, table, findings)
