@@ -17,7 +17,7 @@ from .topics import checks, pictures
 from .topics.answers import ANSWERS
 from .topics.dirichlet_topics import PRIOR, DirichletTopics, tables_of
 from .topics.fold_in import fold_in
-from .topics.gibbs import TopicGibbs
+from .topics.gibbs import TopicGibbs, refuse_missing
 
 # Sweeps of the Gibbs sampler from which a guide sets out.
 SWEEPS = 100
@@ -113,9 +113,7 @@ class LatentDirichletAllocation(Pair):
 
     def gibbs(self, x: Tensor, chains: int) -> TopicGibbs:
         """A sampler of the topic of each word. Raises ValueError for missing counts, of which it knows nothing."""
-        incomplete = x.isnan().any(1).nonzero()
-        if len(incomplete):
-            raise ValueError(f"row {int(incomplete[0])} has missing counts, of which this sampler knows nothing; use kernel='nuts', or svi")
+        refuse_missing(x)
         return self._chains(x, chains)
 
     def _chains(self, x: Tensor, chains: int) -> TopicGibbs:
