@@ -81,9 +81,9 @@ class TopicGibbs:
 
     def _drawn(self, counts: np.ndarray, concentration: np.ndarray, shared: bool = False) -> np.ndarray:
         """(chain, column) concentrations given counts (chain, row, column); `shared`: (chain,), one for all columns."""
-        shape = self._tables(counts, concentration)
-        rate = self._rate(counts, concentration.sum(1))
-        return self._gamma(shape.sum(1) if shared else shape, rate if shared else rate[:, None])
+        shape, rate = self._tables(counts, concentration), self._rate(counts, concentration.sum(1))
+        # Of one for all columns the total is so many times as much.
+        return self._gamma(shape.sum(1), concentration.shape[1] * rate) if shared else self._gamma(shape, rate[:, None])
 
     def _tables(self, counts: np.ndarray, concentration: np.ndarray) -> np.ndarray:
         """(chain, column) how many of the counts (chain, row, column) were new tables."""

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ROUNDS = 20
+# Rounds by the curvature that there would be if topics were known, and then by that of the density.
+ROUNDS, LAST = 15, 5
 # How far a logit goes in one step, and how much of the prior's precision the Gaussian keeps, at least.
 FARTHEST, LEAST = 2.0, 0.1
 
@@ -36,17 +37,22 @@ def laplace(x: Tensor, topics: Tensor, loc: Tensor, precision: Tensor) -> Laplac
     """
     x, topics, loc, precision = (t.detach() for t in (x.nan_to_num(nan=0.0), topics, loc, precision))
     tiny, total = torch.finfo(x.dtype).tiny, x.sum(-1, keepdim=True)
-    logits = loc.expand(len(x), -1)
-    for _ in range(ROUNDS):
+
+    def moved(logits: Tensor, factor: Tensor | None) -> Tensor:
         mixture = logits.softmax(-1)
         slope = mixture * ((x / (mixture @ topics).clamp(min=tiny)) @ topics.mT) - total * mixture - (logits - loc) @ precision
-        factor = torch.linalg.cholesky_ex(_if_known(mixture, total) + precision)[0]
+        factor = torch.linalg.cholesky_ex(_if_known(mixture, total) + precision)[0] if factor is None else factor
         step = torch.cholesky_solve(slope[..., None], factor)[..., 0]
-        logits = logits + step * (FARTHEST / step.abs().amax(-1, keepdim=True).clamp(min=FARTHEST))
-    mixture = logits.softmax(-1)
-    share = x / (mixture @ topics).clamp(min=tiny)
-    words = topics * (mixture.mT @ share)
-    return Laplace(logits, _factor(mixture, share, total, topics, precision), words)
+        return logits + step * (FARTHEST / step.abs().amax(-1, keepdim=True).clamp(min=FARTHEST))
+
+    logits, factor = loc.expand(len(x), -1), None
+    for rounds in (ROUNDS, LAST):
+        for _ in range(rounds):
+            logits = moved(logits, factor)
+        mixture = logits.softmax(-1)
+        share = x / (mixture @ topics).clamp(min=tiny)
+        factor = _factor(mixture, share, total, topics, precision)
+    return Laplace(logits, factor, topics * (mixture.mT @ share))
 
 
 def _if_known(mixture: Tensor, total: Tensor) -> Tensor:
