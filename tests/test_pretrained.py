@@ -13,7 +13,7 @@ from zoo import pretrained
 from zoo.cli import app
 
 # Of counts of words, and of bits, the zoo embeds no data set.
-WITHOUT = {"lda", "prodlda", "rbm"}
+WITHOUT = {"ctm", "hdp", "lda", "prodlda", "rbm"}
 
 
 def test_every_pair_has_one():

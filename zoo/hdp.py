@@ -21,7 +21,7 @@ from .topics.gibbs import refuse_missing
 from .topics.hierarchical_gibbs import FEWEST, HierarchicalGibbs
 
 # Sweeps of the Gibbs sampler from which a guide sets out.
-SWEEPS = 150
+SWEEPS = 50
 
 
 class HierarchicalTopics(Pair):
@@ -128,7 +128,9 @@ class HierarchicalTopics(Pair):
         return self._chains(x, chains)
 
     def _chains(self, x: Tensor, chains: int) -> HierarchicalGibbs:
-        return HierarchicalGibbs(x, chains, self.topics, self.hyperparameters["topic_concentration"], PRIOR)
+        found = HierarchicalGibbs(x, chains, self.topics, self.hyperparameters["topic_concentration"], PRIOR)
+        found.set_out()
+        return found
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:

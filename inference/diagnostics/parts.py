@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Total variation below which two distributions are called alike, and standard deviations below which other numbers are.
 ALIKE, WITHIN = 0.1, 2.0
 # A part is used that has this much of an even share of the rows, or of any one row; asked of so many rows and draws.
-SHARE, OF_ONE, ROWS, DRAWS = 0.1, 0.5, 2000, 5
+SHARE, OF_ONE, ROWS, DRAWS = 0.25, 0.5, 2000, 5
 NAMED = 6
 ADVICE = "They have collapsed into one, or there are too many: compare with fewer, or restart from elsewhere."
 

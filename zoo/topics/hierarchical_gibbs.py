@@ -5,6 +5,7 @@ Source: Teh, Jordan, Beal & Blei 2006, "Hierarchical Dirichlet processes", JASA 
 """
 
 import numpy as np
+from scipy.special import gammaln
 from torch import Tensor
 from torch.distributions import Dirichlet, Gamma
 
@@ -12,6 +13,8 @@ from .gibbs import TopicGibbs
 
 # A concentration that is less counts as this, and a weight as that: logarithms are taken of both.
 FEWEST, TINY = 1e-6, 1e-30
+# How often topics are merged before a chain is under way, and sweeps between.
+ROUNDS, BETWEEN = 10, 10
 
 
 class HierarchicalGibbs(TopicGibbs):
@@ -22,6 +25,42 @@ class HierarchicalGibbs(TopicGibbs):
         self.weights = np.full((chains, topics), 1 / topics)
         self.tables = np.zeros((chains, topics), np.int64)
         self.strength, self.breadth = np.ones(chains), np.ones(chains)
+
+    def set_out(self) -> None:
+        """Sweeps in which topics are merged that are likelier as one: sweeps alone hardly ever join what chance has divided."""
+        for _ in range(ROUNDS):
+            for _ in range(BETWEEN):
+                self.sweep()
+            for chain in range(len(self.totals)):
+                self._merge(chain)
+
+    def _merge(self, chain: int) -> None:
+        """Make one of pairs of topics that are likelier so, beginning with those that gain most; each topic but once."""
+        gains = np.triu(self._gains(chain), 1)
+        free = np.ones(len(gains), bool)
+        for i in np.argsort(-gains, axis=None):
+            kept, gone = np.unravel_index(i, gains.shape)
+            if gains[kept, gone] <= 0:
+                break
+            if free[kept] and free[gone]:
+                free[[kept, gone]] = False
+                for counts in (self.by_text[chain], self.by_word[chain], self.totals[chain][None]):
+                    counts[:, kept] += counts[:, gone]
+                    counts[:, gone] = 0
+                self._topics[chain][self._topics[chain] == gone] = kept
+
+    def _gains(self, chain: int) -> np.ndarray:
+        """(K, K) what the log density of all words and their topics gains where two topics with words are one; zero for others."""
+        texts, words, totals = self.by_text[chain], self.by_word[chain], self.totals[chain]
+        alpha, beta = self.concentration[chain], self.topic_concentration[chain]
+        found = np.zeros((len(totals), len(totals)))
+        one = (gammaln(alpha + texts) - gammaln(alpha)).sum(0)
+        other = (gammaln(beta + words) - gammaln(beta)).sum(0) - _rising(beta * len(words), totals)
+        for k in np.flatnonzero(totals):
+            in_texts = (gammaln(alpha + alpha[k] + texts + texts[:, k, None]) - gammaln(alpha + alpha[k])).sum(0)
+            in_topics = (gammaln(beta + words + words[:, k, None]) - gammaln(beta)).sum(0) - _rising(beta * len(words), totals + totals[k])
+            found[k] = np.where(totals > 0, in_texts - one - one[k] + in_topics - other - other[k], 0.0)
+        return found
 
     def _learn(self) -> None:
         self.tables = tables = self._tables(self.by_text, self.concentration)
@@ -47,3 +86,8 @@ class HierarchicalGibbs(TopicGibbs):
         shape = (breadth[:, None] / weights.shape[1]).expand_as(weights)
         of_weights = Dirichlet(shape).log_prob(weights.clamp(min=TINY))
         return found - prior.log_prob(concentration).sum(1) + prior.log_prob(strength) + prior.log_prob(breadth) + of_weights
+
+
+def _rising(concentration: float, counts: np.ndarray) -> np.ndarray:
+    """The log of Gamma(concentration + count) / Gamma(concentration)."""
+    return gammaln(concentration + counts) - gammaln(concentration)
