@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Total variation below which two distributions are called alike, and standard deviations below which other numbers are.
 ALIKE, WITHIN = 0.1, 2.0
-# A part is used that has this much of an even share of the rows, or of any one row; asked of so many rows and draws.
-SHARE, OF_ONE, ROWS, DRAWS = 0.25, 0.5, 2000, 5
+# A part is used that has this much of an even share of the rows, or of any one row; asked of so many rows.
+SHARE, OF_ONE, ROWS = 0.25, 0.5, 2000
 NAMED = 6
 ADVICE = "They have collapsed into one, or there are too many: compare with fewer, or restart from elsewhere."
 
@@ -138,9 +138,9 @@ def _used(posterior: "Posterior", parts: Parts) -> np.ndarray | None:
     if posterior.table is None or not names:
         return None
     table = posterior.table.some(np.linspace(0, len(posterior.table) - 1, min(ROWS, len(posterior.table))).round().astype(int))
-    # Numbered as by all draws.
-    every = max(1, posterior.shape[1] // DRAWS)
-    some = replace(posterior.thinned(every), draws={name: values[:, ::every] for name, values in posterior.aligned.items()})
+    # At the means: what a draw from the prior makes of a part without rows may suit one of them.
+    means = {name: values.double().mean((0, 1), keepdim=True).to(values.dtype) for name, values in posterior.aligned.items()}
+    some = replace(posterior.keep([0]).thinned(posterior.shape[1]), draws=means)
     program, _ = program_for(some, table)
     with seeded(0, posterior.device):
         latents = averaged(some, program, partial(conditionals, program), some.draws)
