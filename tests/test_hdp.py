@@ -31,7 +31,7 @@ def test_the_number_of_bars_is_found_by_chains_and_nearly_all_weight_is_theirs_b
     assert told(chains).startswith("10 of 20 topics are used by the rows; not ")
     for posterior in (chains, fit):
         used = np.sort(posterior.mean("weights").argsort()[-10:])
-        assert off(torch.as_tensor(posterior.mean("topics")[used]), topics) < 0.05
+        assert off(torch.as_tensor(posterior.mean("topics")[used]), topics) < 0.1
         assert posterior.mean("weights")[used].sum() > 0.85
     used = chains.mean("weights").argsort()[-10:]
     assert (inference.matched(chains, fit)["apart"][used] < 0.1).all()
