@@ -15,9 +15,10 @@ def cases() -> list[Case]:
     sizes = {"length": 3.0, "length_shape": 2.5}
     rng = np.random.default_rng(0)
     more = rng.poisson(2.0, size=(6, 4)).astype(float)
+    two = np.array([[3.0, 1], [0, 2]])
     more[1, 2] = more[3, 0] = more[3, 1] = np.nan
     return [
-        Case("two", {**sizes, "topics": 2, "vocabulary": 2, "topic_concentration": 0.9}, np.array([[3.0, 1], [0, 2]])),
+        Case("two", {"topics": 2, "vocabulary": 2, "topic_concentration": 0.9, "length": 20.0, "length_shape": 5.0}, two),
         Case("learnt", {**sizes, "topics": 2, "vocabulary": 4}, COUNTS),
         Case("holes", {**sizes, "topics": 3, "vocabulary": 4, "spread": 0.8, "topic_concentration": 1.5, "length": 8.0}, more),
     ]
