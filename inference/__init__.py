@@ -1,7 +1,7 @@
 """Inference for any Pyro model/guide pair: `svi`, `mcmc`, `diagnose` and `calibrate`. It knows no model."""
 
 from . import checks
-from .diagnostics import Finding, Report, agreement, compare, diagnose
+from .diagnostics import Finding, Report, agreement, compare, diagnose, matched
 from .diagnostics.calibration import Calibration, calibrate
 from .mcmc import mcmc
 from .pair import Pair
@@ -31,6 +31,7 @@ __all__ = [
     "compare",
     "diagnose",
     "load",
+    "matched",
     "mcmc",
     "svi",
 ]

@@ -1,5 +1,7 @@
 """Supports that torch lacks, or has without the Jacobian that inference needs."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import transforms
@@ -15,7 +17,17 @@ class CholeskyFactor(Constraint):
         return torch.distributions.constraints.lower_cholesky.check(value)
 
 
+class PositiveDefinite(Constraint):
+    """Symmetric positive definite matrices, as torch's `positive_definite`, with a bijection that knows its Jacobian."""
+
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        return torch.distributions.constraints.positive_definite.check(value)
+
+
 cholesky = CholeskyFactor()
+positive_definite = PositiveDefinite()
 
 
 class VectorToCholesky(transforms.Transform):
@@ -57,6 +69,37 @@ class VectorToCholesky(transforms.Transform):
 
     def inverse_shape(self, shape: torch.Size) -> torch.Size:
         return torch.Size(shape[:-2] + (shape[-1] * (shape[-1] + 1) // 2,))
+
+
+class CholeskyToMatrix(transforms.Transform):
+    """A Cholesky factor L to L L'."""
+
+    domain = cholesky
+    codomain = positive_definite
+    bijective = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CholeskyToMatrix)
+
+    def __hash__(self) -> int:
+        return hash(CholeskyToMatrix)
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x @ x.mT
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return torch.linalg.cholesky_ex(y)[0]
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        dim = x.shape[-1]
+        weights = torch.arange(dim, 0, -1, dtype=x.dtype, device=x.device)
+        return dim * math.log(2) + (weights * x.diagonal(dim1=-2, dim2=-1).log()).sum(-1)
+
+
+@torch.distributions.biject_to.register(PositiveDefinite)
+@torch.distributions.transform_to.register(PositiveDefinite)
+def _(constraint: Constraint) -> transforms.Transform:
+    return transforms.ComposeTransform([VectorToCholesky(), CholeskyToMatrix()])
 
 
 @torch.distributions.biject_to.register(CholeskyFactor)

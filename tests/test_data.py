@@ -21,7 +21,7 @@ SHAPES = {
 
 
 def test_the_names_are_those_of_the_table_of_shapes():
-    assert zoo.data.names() == sorted([*SHAPES, "docstrings"])
+    assert zoo.data.names() == sorted([*SHAPES, "docstrings", "newsgroups"])
 
 
 @pytest.mark.parametrize("name", SHAPES)

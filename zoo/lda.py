@@ -15,16 +15,12 @@ from inference import Pair, Permutation, Table
 from .distributions.word_counts import WordCounts
 from .topics import checks, pictures
 from .topics.answers import ANSWERS
+from .topics.dirichlet_topics import PRIOR, DirichletTopics, tables_of
 from .topics.fold_in import fold_in
-from .topics.gibbs import TopicGibbs
+from .topics.gibbs import TopicGibbs, refuse_missing
 
 # Sweeps of the Gibbs sampler from which a guide sets out.
 SWEEPS = 100
-# The guide has at least so many of each word in each topic.
-FEW = 1e-4
-# Shape and rate of the Gamma prior on concentrations that are learnt.
-PRIOR = 2.0
-NAMES = ("concentration", "topic_concentration")
 
 
 class LatentDirichletAllocation(Pair):
@@ -70,65 +66,40 @@ class LatentDirichletAllocation(Pair):
         length: PositiveFloat = 100.0,
         length_shape: PositiveFloat = 1.0,
     ) -> None:
-        self.topics, self.vocabulary = topics, vocabulary
+        self.topics, self.vocabulary, self.learnt = topics, vocabulary, concentration is None
         self.register_buffer("length", torch.tensor(length))
         self.register_buffer("length_shape", torch.tensor(length_shape))
-        # How many words each topic has: given them, topics are Dirichlet(words + topic_concentration).
-        self.q_words = PyroParam(torch.ones(topics, vocabulary), constraints.positive)
-        self.learnt = tuple(name for name, value in zip(NAMES, (concentration, topic_concentration), strict=True) if value is None)
-        for name, value, size in zip(NAMES, (concentration, topic_concentration), ((topics,), ()), strict=True):
-            if value is None:
-                setattr(self, f"q_{name}_shape", PyroParam(torch.full(size, 10.0), constraints.positive))
-                setattr(self, f"q_{name}_rate", PyroParam(torch.full(size, 100.0), constraints.positive))
-            else:
-                self.register_buffer(name, torch.full(size, value))
+        self.dirichlet = DirichletTopics(topics, vocabulary, topic_concentration)
+        if self.learnt:
+            self.q_shape = PyroParam(torch.full((topics,), 10.0), constraints.positive)
+            self.q_rate = PyroParam(torch.full((topics,), 100.0), constraints.positive)
+        else:
+            self.register_buffer("concentration", torch.full((topics,), concentration))
 
     def model(self, x: Tensor, size: int | None = None) -> None:
-        concentration = self._prior("concentration", (self.topics,))
-        topic_concentration = self._prior("topic_concentration", ())
-        topics = pyro.sample("topics", dist.Dirichlet(topic_concentration.expand(self.topics, self.vocabulary)).to_event(1))
+        prior = torch.full_like(self.length, PRIOR).expand(self.topics)
+        concentration = pyro.sample("concentration", dist.Gamma(prior, prior).to_event(1)) if self.learnt else self.concentration
+        topics = self.dirichlet.sample()
         with self.rows(x, size):
             mixture = pyro.sample("mixture", dist.Dirichlet(concentration.expand(len(x), -1)))
             pyro.sample("x", WordCounts(mixture @ topics, self.length, self.length_shape), obs=x)
 
-    def _prior(self, name: str, size: tuple[int, ...]) -> Tensor:
-        """A draw of a concentration that is learnt, or what it is given as."""
-        if name not in self.learnt:
-            return getattr(self, name)
-        prior = torch.full_like(self.length, PRIOR)
-        return pyro.sample(name, dist.Gamma(prior, prior).expand(size).to_event(len(size)))
-
     def guide(self, x: Tensor, size: int | None = None) -> None:
-        drawn = {name: pyro.sample(name, self._q(name)) for name in self.learnt}
-        concentration, smoothing = (drawn[name] if name in drawn else getattr(self, name) for name in NAMES)
-        topics = pyro.sample("topics", dist.Dirichlet(self.q_words + smoothing).to_event(1))
+        law = dist.Gamma(self.q_shape, self.q_rate).to_event(1) if self.learnt else None
+        concentration = pyro.sample("concentration", law) if self.learnt else self.concentration
+        topics = self.dirichlet.guided()
         with self.rows(x, size):
             pyro.sample("mixture", dist.Dirichlet(fold_in(x, topics, concentration)[0]))
 
-    def _q(self, name: str) -> dist.TorchDistribution:
-        """The guide's distribution of a concentration that is learnt."""
-        shape, rate = getattr(self, f"q_{name}_shape"), getattr(self, f"q_{name}_rate")
-        return dist.Gamma(shape, rate).to_event(shape.dim())
-
     def solve(self, x: Tensor, size: int) -> dict[str, Tensor]:
-        """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics.
-
-        A draw, because the guide has mixtures that lean on the topics drawn: given their mean they would be too sure of themselves.
-
-        Source: Hoffman & Blei 2015, "Structured stochastic variational inference", AISTATS.
-        """
-        mean = {name: self._q(name).mean if name in self.learnt else getattr(self, name) for name in NAMES}
-        concentration, smoothing = (mean[name] for name in NAMES)
-        shapes = self.q_words + smoothing
-        mixtures, words = fold_in(x, dist.Dirichlet(shapes.detach()).sample(), concentration)
+        """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics."""
+        concentration = self.q_shape / self.q_rate if self.learnt else self.concentration
+        mixtures, words = fold_in(x, self.dirichlet.drawn(), concentration)
         scale = size / len(x)
-        found = {"q_words": (scale * words).clamp(min=FEW)}
-        if "concentration" in self.learnt:
-            tables, left = _tables(mixtures, concentration)
-            found |= {"q_concentration_shape": PRIOR + scale * tables, "q_concentration_rate": PRIOR + scale * left.expand_as(tables)}
-        if "topic_concentration" in self.learnt:
-            tables, left = _tables(shapes, smoothing.expand(self.vocabulary))
-            found |= {"q_topic_concentration_shape": PRIOR + tables.sum(), "q_topic_concentration_rate": PRIOR + self.vocabulary * left}
+        found = self.dirichlet.solve(scale * words, "dirichlet")
+        if self.learnt:
+            tables, left = tables_of(mixtures, concentration)
+            found |= {"q_shape": PRIOR + scale * tables, "q_rate": PRIOR + scale * left.expand_as(tables)}
         return found
 
     def start(self, x: Tensor) -> None:
@@ -136,17 +107,13 @@ class LatentDirichletAllocation(Pair):
         chain = self._chains(x, 1)
         for _ in range(SWEEPS):
             chain.sweep()
-        self.q_words = x.new_tensor(chain.by_word[0]).mT.clamp(min=FEW)
-        for name, value in zip(NAMES, (chain.concentration[0], chain.topic_concentration[0]), strict=True):
-            if name in self.learnt:
-                shape = getattr(self, f"q_{name}_shape")
-                setattr(self, f"q_{name}_rate", shape / torch.as_tensor(value).to(shape))
+        self.dirichlet.start(x.new_tensor(chain.by_word[0]).mT, chain.topic_concentration[0])
+        if self.learnt:
+            self.q_rate = self.q_shape / torch.as_tensor(chain.concentration[0]).to(self.q_shape)
 
     def gibbs(self, x: Tensor, chains: int) -> TopicGibbs:
         """A sampler of the topic of each word. Raises ValueError for missing counts, of which it knows nothing."""
-        incomplete = x.isnan().any(1).nonzero()
-        if len(incomplete):
-            raise ValueError(f"row {int(incomplete[0])} has missing counts, of which this sampler knows nothing; use kernel='nuts', or svi")
+        refuse_missing(x)
         return self._chains(x, chains)
 
     def _chains(self, x: Tensor, chains: int) -> TopicGibbs:
@@ -162,7 +129,7 @@ class LatentDirichletAllocation(Pair):
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
-        order = "concentration" if "concentration" in self.learnt else "topics"
+        order = "concentration" if self.learnt else "topics"
         return (Permutation({"topics": 0, "concentration": 0, "mixture": 1}, order=order, told_by=("topics",)),)
 
     @property
@@ -174,13 +141,3 @@ class LatentDirichletAllocation(Pair):
 
     answers = ANSWERS
     picture = staticmethod(pictures.topics)
-
-
-def _tables(shapes: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
-    """What a Gamma posterior of `concentration` (column,) adds to its prior's shape (column,) and rate (), for rows whose Dirichlet
-    posteriors have `shapes` (row, column).
-
-    Source: Teh, Kurihara & Welling 2007, "Collapsed variational inference for HDP", NeurIPS.
-    """
-    tables = concentration * (shapes.digamma() - concentration.digamma())
-    return tables.sum(0), (shapes.sum(1).digamma() - concentration.sum().digamma()).sum()

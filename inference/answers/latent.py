@@ -48,13 +48,13 @@ def encode(posterior: "Posterior", x: Any) -> Any:
     each = SAMPLES if program.amortised and len(program.locals) > len(program.amortised) else 1
     parts = row_chunks(program, each) if each > 1 else [program]
     with seeded(0, posterior.device):
-        found = [averaged(posterior, part, partial(_conditionals, part), posterior.aligned, each) for part in parts]
+        found = [averaged(posterior, part, partial(conditionals, part), posterior.aligned, each) for part in parts]
     averages = {name: [torch.cat(moment) for moment in zip(*(part[name] for part in found), strict=True)] for name in found[0]}
     out = {name: _encoded(posterior, table, name, *moments) for name, moments in averages.items()}
     return next(iter(out.values())) if len(out) == 1 else out
 
 
-def _conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, ...]]:
+def conditionals(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """Of each latent given its row: its probabilities, or its mean and mean square."""
     found: dict[str, tuple[Tensor, ...]] = {}
     if program.amortised:

@@ -15,6 +15,7 @@ from .findings import Finding
 from .guide import point, variational
 from .loo import left_out
 from .normaliser import normaliser
+from .parts import parts
 from .predictive_checks import reproduced
 from .table import summarise
 from .verdict import Judged
@@ -72,6 +73,7 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
     posterior.refuse_foreign()
     table = summarise(posterior)
     findings = [found for look in (_drawn, normaliser, likeness, left_out, reproduced) for found in look(posterior, table)]
+    findings += parts(posterior)
     if against is not None:
         findings += agree(posterior, against, believed(against))
     return Report(posterior, table, findings)

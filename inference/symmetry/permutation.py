@@ -19,12 +19,14 @@ class Permutation(Symmetry):
     axes: the sites that are indexed by component -> the axis that counts them, or two: a transition matrix has (0, 1).
     order: the site whose first entry numbers the components, ascending, so that every fit tells them in the same order.
     told_by: the sites that tell components apart, by default all: one that is hardly known would blur those that are.
+    weighed_by: a site (K,) of the components' weights, if those of next to no weight, which may look like anything, are to tell little.
 
     An element holds, for each component of the result, the number of the component that it was.
     """
 
     order: str
     told_by: tuple[str, ...] = ()
+    weighed_by: str = ""
     leaves: ClassVar[str] = "sorted"
     seen_as: ClassVar[str] = "label switching"
 
@@ -39,6 +41,10 @@ class Permutation(Symmetry):
     def telling(self, draws: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
         present = self.present(draws)
         return {name: axes for name, axes in present.items() if name in self.told_by} or present
+
+    def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
+        found = super()._columns(draws)
+        return found if found is None or self.weighed_by not in draws else found * draws[self.weighed_by].double()[..., None]
 
     def orient(self, draws: Mapping[str, Tensor]) -> Tensor:
         axes = self.present(draws)

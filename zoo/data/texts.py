@@ -13,6 +13,8 @@ from inference.rows.files import read_file
 
 # Words that a docstring has at least, and in how many docstrings a word is found at least, and at most as a share of them.
 LONG, RARE, COMMON = 30, 5, 0.3
+# Words of 20 newsgroups that are counted, the most frequent, as many as by Srivastava & Sutton 2017.
+FREQUENT = 2000
 ASIDE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"}
 
 
@@ -47,3 +49,26 @@ def reuters() -> tuple[pd.DataFrame, None]:
     if package is None or package.origin is None:
         raise ModuleNotFoundError("the data set 'reuters' ships in the package lda: pip install lda")
     return read_file(Path(package.origin).parent / "tests" / "reuters.ldac"), None
+
+
+def newsgroups() -> tuple[pd.DataFrame, list[int]]:
+    """Counts of words in 20 newsgroups, without headers, signatures and quotes, and the number of each text's group.
+
+    The archive is fetched by scikit-learn, checked by its SHA-256 and kept in scikit-learn's folder; texts of which no word is left are
+    left out. Raises OSError where it cannot be fetched, or is not the one published.
+    """
+    from sklearn.datasets import fetch_20newsgroups, get_data_home
+
+    from ..text import word_counts
+
+    try:
+        bunch = fetch_20newsgroups(subset="all", shuffle=False, remove=("headers", "footers", "quotes"))
+    except OSError as error:
+        place = Path(get_data_home()) / "20news_home" / "20news-bydate.tar.gz"
+        raise OSError(
+            f"the data set 'newsgroups' cannot be fetched: {error}. Without a network, put the archive 20news-bydate.tar.gz "
+            f"(http://qwone.com/~jason/20Newsgroups) at {place} and ask again; 'docstrings' and 'reuters' need no download"
+        ) from error
+    counts = word_counts(bunch.data, max_df=COMMON, max_features=FREQUENT)
+    any_word = counts.sparse.to_coo().sum(1).A1 > 0
+    return counts[any_word], bunch.target[any_word].tolist()

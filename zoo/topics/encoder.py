@@ -8,6 +8,8 @@ from inference.missing import observed
 from ..codes.nets import mlp
 
 ROUNDS = 2
+# How narrow a logit's law may be, beside its prior: without a least width the first steps, on long texts, may leave it none.
+NARROWEST = 1e-3
 
 
 class TopicEncoder(nn.Module):
@@ -15,7 +17,8 @@ class TopicEncoder(nn.Module):
 
     If words have probabilities p = softmax(background + mixture @ weights), then (x - length p) @ weights is the gradient of the text's
     log density in the mixture. A network that is the same for all topics, told that, the logits so far and the mean over topics of
-    what it makes of them, moves the logits; twice. So topics may come in any order, and the vocabulary has no part in its size.
+    what it makes of them, moves the logits; twice. Gradients enter by their inverse hyperbolic sine, since those
+    of long texts are large. So topics may come in any order, and the vocabulary has no part in its size.
 
     Source: Marino, Yue & Mandt 2018, "Iterative amortized inference", ICML; Zaheer et al. 2017, "Deep sets", NeurIPS.
     """
@@ -34,7 +37,7 @@ class TopicEncoder(nn.Module):
         def left(mixture: Tensor) -> Tensor:
             words = (background + mixture @ weights).softmax(-1) * seen
             share = words / words.sum(-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-            return (counts - length * share) @ weights.mT / root
+            return ((counts - length * share) @ weights.mT / root).asinh()
 
         logits = left(x.new_zeros(len(x), len(weights)))
         for _ in range(ROUNDS):
@@ -43,4 +46,4 @@ class TopicEncoder(nn.Module):
             each = self.each(torch.stack([logits / widest, mixture, slope, slope / root, root.log().expand_as(slope)], -1))
             step, wide = self.all(torch.cat([each, each.mean(-2, keepdim=True).expand_as(each)], -1)).unbind(-1)
             logits = logits + step
-        return logits, widest * wide.sigmoid()
+        return logits, widest * (NARROWEST + (1 - NARROWEST) * wide.sigmoid())

@@ -53,11 +53,15 @@ class TopicGibbs:
 
         self._each(one)
         if self._learnt[0]:
-            self.concentration = self._drawn(self.by_text, self.concentration)
+            self._learn()
         if self._learnt[1]:
             # One number for all words: a table for any of them counts, and each topic is a row.
             words = np.repeat(self.topic_concentration[:, None], self.by_word.shape[1], 1)
             self.topic_concentration = self._drawn(self.by_word.transpose(0, 2, 1), words, shared=True)
+
+    def _learn(self) -> None:
+        """Draw the concentrations of mixtures."""
+        self.concentration = self._drawn(self.by_text, self.concentration)
 
     def values(self) -> dict[str, Tensor]:
         """A draw of each site that texts share, (chain, ...), given the topics of all words."""
@@ -77,17 +81,29 @@ class TopicGibbs:
 
     def _drawn(self, counts: np.ndarray, concentration: np.ndarray, shared: bool = False) -> np.ndarray:
         """(chain, column) concentrations given counts (chain, row, column); `shared`: (chain,), one for all columns."""
+        shape, rate = self._tables(counts, concentration), self._rate(counts, concentration.sum(1))
+        # Of one for all columns the total is so many times as much.
+        return self._gamma(shape.sum(1), concentration.shape[1] * rate) if shared else self._gamma(shape, rate[:, None])
+
+    def _tables(self, counts: np.ndarray, concentration: np.ndarray) -> np.ndarray:
+        """(chain, column) how many of the counts (chain, row, column) were new tables."""
         from .gibbs_kernels import tables
 
         new = np.zeros(concentration.shape, np.int64)
         self._each(lambda chain, seed: tables(seed, counts[chain], concentration[chain], new[chain]))
-        total, rows = torch.as_tensor(concentration.sum(1)), torch.as_tensor(counts.sum(2), dtype=torch.double)
+        return new
+
+    def _rate(self, counts: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """(chain,) what rows say of the rate of the `total` (chain,) of concentrations."""
+        rows = torch.as_tensor(counts.sum(2), dtype=torch.double)
+        left = Beta(torch.as_tensor(total)[:, None].expand_as(rows), rows.clamp(min=1)).sample()
         # A row without words says nothing.
-        left = Beta(total[:, None].expand_as(rows), rows.clamp(min=1)).sample()
-        rate = -torch.where(rows > 0, left.clamp(min=1e-300).log(), 0.0).sum(1, keepdim=True).expand(concentration.shape)
-        shape = torch.as_tensor(new, dtype=torch.double)
-        shape, rate = (t.sum(1) if shared else t for t in (shape, rate))
-        return Gamma(self._prior + shape, self._prior + rate).sample().numpy()
+        return -torch.where(rows > 0, left.clamp(min=1e-300).log(), 0.0).sum(1).numpy()
+
+    def _gamma(self, shape: np.ndarray, rate: np.ndarray) -> np.ndarray:
+        """A draw from the Gamma posterior, given what there is beside its prior."""
+        shape, rate = np.broadcast_arrays(self._prior + shape, self._prior + rate)
+        return Gamma(torch.as_tensor(shape.copy()).double(), torch.as_tensor(rate.copy())).sample().numpy()
 
     def _each(self, function: Callable[[int, int], None]) -> None:
         """Call `function(chain, seed)` for every chain, in as many threads as torch may use."""
@@ -103,3 +119,10 @@ def _polya(counts: Tensor, concentration: Tensor) -> Tensor:
     cells = (concentration + counts).lgamma() - concentration.lgamma()
     whole = concentration.sum(-1)
     return cells.sum((-2, -1)) + (whole.lgamma() - (whole + counts.sum(-1)).lgamma()).sum(-1)
+
+
+def refuse_missing(x: Tensor) -> None:
+    """Refuse missing counts. Raises ValueError that names the row."""
+    incomplete = x.isnan().any(1).nonzero()
+    if len(incomplete):
+        raise ValueError(f"row {int(incomplete[0])} has missing counts, of which this sampler knows nothing; use kernel='nuts', or svi")
