@@ -29,13 +29,13 @@ NEAR = 0.01
 
 
 class StandardNormal(PyroModule):
-    """Q standard normal numbers."""
+    """Q standard normal numbers, whatever the guide's law."""
 
     def __init__(self, latents: int) -> None:
         super().__init__()
         self.latents = latents
 
-    def codes(self, x: Tensor, law: Law) -> dist.TorchDistribution:
+    def codes(self, x: Tensor, law: Law | None = None) -> dist.TorchDistribution:
         return dist.Normal(x.new_zeros(len(x), self.latents), 1.0).to_event(1)
 
     def start(self, seen: Tensor) -> None:
