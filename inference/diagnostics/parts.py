@@ -15,7 +15,7 @@ from torch import Tensor
 from ..answers.latent import conditionals
 from ..answers.predictive import averaged, program_for
 from ..run import at_least, seeded
-from ..symmetry import Permutation, SignedPermutation
+from ..symmetry import NestedPermutation, Permutation, SignedPermutation
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class Parts(NamedTuple):
 
 
 def declared(posterior: "Posterior") -> Parts | None:
-    """The parts of the first permutation that the pair declares and whose sites have draws; None without."""
+    """The parts of the first permutation that a pair declares and whose sites have draws; None without, or for parts of parts."""
     for symmetry in posterior.pair.symmetries:
-        if isinstance(symmetry, Permutation) and (axes := symmetry.telling(posterior.draws)):
+        flat = isinstance(symmetry, Permutation) and not isinstance(symmetry, NestedPermutation)
+        if flat and (axes := symmetry.telling(posterior.draws)):
             site, (axis, *_) = next(iter(axes.items()))
             names = posterior.pair.dims.get(site, ())
             return Parts(names[axis] if axis < len(names) else "part", symmetry)
