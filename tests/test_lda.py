@@ -89,3 +89,15 @@ def test_a_report_has_a_picture_of_topics(tmp_path):
     assert "Topics on a map" in report.to_html(tmp_path / "report.html").read_text()
     again = inference.load(posterior.save(tmp_path / "saved"))
     pd.testing.assert_frame_equal(again.topics(), posterior.topics())
+
+
+def test_texts_without_words_are_remarked_of_a_users_and_not_of_simulated_ones(caplog):
+    from inference.diagnostics.calibration.simulate import check_each
+
+    counts = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 0.0]])
+    pair = zoo.create("lda", counts, topics=2)
+    caplog.clear()
+    check_each(pair, counts[None])
+    assert not caplog.records
+    inference.svi(pair, counts, steps=2, progress=False)
+    assert "row 0 has no words" in caplog.text

@@ -1,5 +1,8 @@
 """Data sets simulated from a pair's own model, with the parameters that they came from."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -69,13 +72,25 @@ def check_each(pair: Pair, rows: Tensor) -> Table:
     first = None
     for number, data in enumerate(rows):
         try:
-            table = as_table(data)
-            pair.check(table, fitting=True)
+            with _unremarked():
+                table = as_table(data)
+                pair.check(table, fitting=True)
         except ValueError as error:
             name = type(pair).__name__
             raise ValueError(f"{name} cannot be fitted to the rows that its model makes, in simulation {number}: {error}") from error
         first = first or table
     return first
+
+
+@contextmanager
+def _unremarked() -> Iterator[None]:
+    """What is worth a remark of a user's rows is none of rows that are made by the hundred."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _simulated(pair: Pair, like: Tensor) -> Trace:
