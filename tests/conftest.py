@@ -7,6 +7,9 @@ import pyro
 import pytest
 import torch
 
+# For fixtures of a whole module too, which come before those of a test: sums are rounded by how many threads share them.
+torch.set_num_threads(1)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where the tests that take `device` run: cpu or cuda")
