@@ -1,5 +1,6 @@
 """Graphs as C: every operation against torch, every pair against its traced program, and what C does not know."""
 
+import functools
 import sys
 import time
 
@@ -54,6 +55,13 @@ OPERATIONS = {
     "shares": (lambda a: a.softmax(1) + a.log_softmax(0), A),
     "products": (lambda a, b, v: (a @ b.T) @ a + (a @ v)[:, None] + v @ b.T @ a + torch.dot(v, v), A, B, V),
     "products of many": (lambda a, b: torch.bmm(a.unflatten(0, (3, 1)), b.unflatten(0, (3, 1)).mT), A, B),
+    "sums of one number": (lambda v: v.sum().sum(-1) + v.mean().amax(0) + v.sum().logsumexp(-1), V),
+    "true and false": (
+        lambda a: ((a > 0).to(a.dtype) + ((a > 0) == 1).to(a.dtype)) * ((a > 0) >= 1) + ((a > 0) == 2) + ((a > 0) + (a < 1)),
+        A,
+    ),
+    "again and again": (lambda a: functools.reduce(lambda y, _: y * y + 0.1, range(30), 0.1 * a), A),
+    "upper cholesky": (lambda s: torch.linalg.cholesky(s, upper=True), SQUARE),
     "cholesky": (torch.linalg.cholesky, SQUARE),
     "triangular": (lambda s, b: torch.linalg.solve_triangular(s.tril(), b, upper=False), SQUARE, B),
     "triangular from the right": (lambda s, b: torch.linalg.solve_triangular(s.triu(), b.T, upper=True, left=False), SQUARE, B),
@@ -139,6 +147,20 @@ def test_what_torch_raises_out_of_c_is_raised():
     torch.testing.assert_close(routine(V.abs())[0], 2 * V.abs() + 1)
 
 
+def test_what_may_be_out_of_range_is_torchs_to_look_up():
+    table = V.clone()
+    routine = _routine(lambda x: table[x.abs().long()], V)
+    assert routine(torch.full((4,), 3.5, dtype=torch.double))[0].tolist() == [table[3].item()] * 4
+    with pytest.raises(IndexError):
+        routine(torch.full((4,), 9.0, dtype=torch.double))
+
+
+@pytest.mark.parametrize("function", [lambda x: (x > 0).long() ** 2, lambda x: x.view(torch.int64)])
+def test_rare_forms_of_what_c_knows_are_refused(function):
+    with pytest.raises(Unsupported):
+        _routine(function, V)
+
+
 def test_random_numbers_are_torchs():
     routine = _routine(lambda x: x + torch.randn_like(x), V)
     torch.manual_seed(5)
@@ -191,6 +213,13 @@ def test_few_libraries_are_kept_those_used_last(monkeypatch, tmp_path):
     assert [library.loaded(f"int answer(void) {{ return {number}; }}").answer() for number in (1, 3)] == [1, 3]
     with pytest.raises(pytest.fail.Exception, match="return 2"):
         library.loaded("int answer(void) { return 2; }")
+
+
+def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(Unsupported, match="no library can be kept"):
+        library.loaded("int answer(void) { return 42; }")
 
 
 def test_what_the_compiler_refuses_is_told(monkeypatch, tmp_path):

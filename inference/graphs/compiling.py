@@ -19,7 +19,7 @@ COMPILING, COMPILING_NODE = 8.0, 0.04
 # The same of a graph's translation to C.
 TRANSLATING, TRANSLATING_NODE = 0.2, 0.004
 # Elements and products of matrices that C, on one core and without BLAS, is soon through with.
-FEW, FEW_PRODUCTS = 20_000_000, 500_000
+FEW, FEW_PRODUCTS = 2_000_000, 500_000
 # And of asking torch for an operation out of C.
 CALLING = 60e-6
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 
 import torch
@@ -81,7 +81,12 @@ class Gradients:
         begin = time.perf_counter()
         if self._slow and self._threads > 1:
             ends = [chains * k // self._threads for k in range(self._threads + 1)]
-            list(self._pool.map(run, ends[:-1], ends[1:], range(self._threads)))
+            running = [self._pool.submit(run, *chunk) for chunk in zip(ends[:-1], ends[1:], range(self._threads), strict=True)]
+            try:
+                for future in running:
+                    future.result()
+            finally:  # Ctrl-C too: what they write to is let go of after this
+                wait(running)
         else:
             run(0, chains, 0)
         for routine in self._routines.values():

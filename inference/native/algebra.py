@@ -28,7 +28,7 @@ def reduced(w: Writer, value: Value, what: str, dims: list[int] | int | None, ke
     if inner not in (torch.double, torch.float, torch.int64):
         raise Unsupported(f"{what} of {dtype}")
     shape = tuple(1 if k in gone else n for k, n in enumerate(value.shape))
-    natural = bool(gone) and rank - 1 not in gone and value.shape[-1] > 3
+    natural = rank > 0 and bool(gone) and rank - 1 not in gone and value.shape[-1] > 3
     out = w.room(shape, inner if natural else dtype)
     name = {torch.double: "double", torch.float: "float", torch.int64: "int64_t"}[inner]
     begin = (
@@ -98,8 +98,11 @@ def triangle(w: Writer, value: Value, diagonal: int, lower: bool) -> Value:
     return Value(value.shape, value.dtype, lambda i: f"({i[-1]} {sign} {i[-2]} + {diagonal} ? {value.at(i)} : {zero})")
 
 
-def cholesky(w: Writer, value: Value) -> list[Value]:
-    """The lower Cholesky factor, and of each matrix the row at which it is not positive definite, or 0."""
+def cholesky(w: Writer, value: Value, *, upper: bool = False, check_errors: bool = False) -> list[Value]:
+    """The Cholesky factor, and of each matrix the row at which it is not positive definite, or 0."""
+    if upper:
+        factor, told = cholesky(w, shaping.transpose(w, w.kept(value), -2, -1))
+        return [shaping.transpose(w, factor, -2, -1), told]
     *batch, n, _ = value.shape
     value, out, told = w.kept(value), w.room(value.shape, value.dtype), w.room(tuple(batch), torch.int64)
     w.store(out, constant(0, value.dtype, value.shape))

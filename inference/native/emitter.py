@@ -1,6 +1,7 @@
 """From a graph of tensor operations to a C function."""
 
 import operator
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from torch._decomp import get_decompositions
 
 from . import algebra, foreign, shaping
 from .pointwise import elementwise
-from .values import Value, constant, ctype, in_memory
+from .values import Unsupported, Value, constant, ctype, in_memory
 from .writer import Writer
 
 aten = torch.ops.aten
+# What reads or writes at given places: C would not see that one is out of range.
+PLACED = (aten.gather, aten.scatter, aten.scatter_add, aten.index, aten.index_select, aten.index_copy, aten.index_put)
 PRELUDE = Path(__file__).with_name("prelude.h")
 # What is told by simpler operations before it is written in C.
 COMPOSITE = (
@@ -36,7 +39,7 @@ class Source:
 
     def __init__(self, graph: fx.GraphModule) -> None:
         self._writer, self._known = Writer(), {}
-        self._uses = {node: len(node.users) for node in graph.graph.nodes}
+        self._uses = _uses(graph)
         names, self.constants, self.foreign = [], [], []
         for node in graph.graph.nodes:
             if node.op == "placeholder":
@@ -45,7 +48,7 @@ class Source:
                 value = getattr(graph, node.target)
                 self._known[node] = self._constant(value, names)
             elif node.op == "call_function":
-                self._known[node] = self._settled(node, self._value(node))
+                self._known[node] = self._settled(node, self._told(node))
             elif node.op == "output":
                 ends = [self._known[n] for n in node.args[0]]
         self.inputs = [(n.meta["val"].shape, n.meta["val"].dtype) for n in graph.graph.nodes if n.op == "placeholder"]
@@ -85,6 +88,12 @@ class Source:
             return self._writer.kept(value)
         return value
 
+    def _told(self, node: fx.Node) -> Any:
+        try:
+            return self._value(node)
+        except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:  # a form of it that no rule foresees
+            raise Unsupported(f"{node.target}: {error}") from error
+
     def _value(self, node: fx.Node) -> Any:
         args, kwargs = fx.map_arg((tuple(node.args), dict(node.kwargs)), self._known.__getitem__)
         if node.target is operator.getitem:
@@ -96,11 +105,24 @@ class Source:
             if found is not None:
                 return found
         rule = RULES.get(packet)
-        if rule is None:
+        if rule is None or (packet in PLACED and not _fixed_places(node)):
             made, result = foreign.call(self._writer, node, args, kwargs, f"call{len(self.foreign)}")
             self.foreign.append(made)
             return result
         return rule(self._writer, like, *args, **kwargs)
+
+
+def _uses(graph: fx.GraphModule) -> Counter:
+    """How often each node is an argument, twice where it is so twice of one operation."""
+    found: Counter = Counter()
+    for node in graph.graph.nodes:
+        fx.map_arg((node.args, node.kwargs), lambda n: found.update([n]))
+    return found
+
+
+def _fixed_places(node: fx.Node) -> bool:
+    """Whether the places at which an operation reads or writes are constants, which were looked at when it was traced."""
+    return all(n.op == "get_attr" or n.meta["val"].dtype.is_floating_point for n in node.all_input_nodes)
 
 
 def _filled(number: float) -> Callable[..., Value]:
@@ -125,6 +147,8 @@ def _view(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reshape(w: Writer, like: Tensor, value: Value, *_: Any) -> Value:
+    if value.dtype != like.dtype:
+        raise Unsupported(f"bits of {value.dtype} as {like.dtype}")
     return shaping.reshape(w, value, tuple(like.shape))
 
 
@@ -175,7 +199,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.triu: _view(lambda w, value, diagonal=0: algebra.triangle(w, value, diagonal, False)),
     # A matrix without a factor gives NaN, which samplers reject.
     aten._linalg_check_errors: lambda *_, **__: None,
-    aten.linalg_cholesky_ex: lambda w, like, value, **_: algebra.cholesky(w, value),
+    aten.linalg_cholesky_ex: _view(algebra.cholesky),
     aten.linalg_solve_triangular: _view(algebra.solved),
     **dict.fromkeys((aten.zeros_like, aten.new_zeros, aten.zeros), _filled(0)),
     **dict.fromkeys((aten.ones_like, aten.new_ones, aten.ones), _filled(1)),

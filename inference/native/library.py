@@ -12,7 +12,10 @@ from pathlib import Path
 
 from .values import Unsupported
 
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-w", "-shared", "-fPIC")
+FLAGS = (
+    *("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"),
+    *("-Werror=implicit-function-declaration", "-w", "-shared", "-fPIC"),
+)
 
 # How many libraries stay on disk, those used last.
 KEPT = 1000
@@ -24,11 +27,14 @@ def loaded(source: str) -> ctypes.CDLL:
     if compiler is None:
         raise Unsupported("there is no C compiler")
     name = hashlib.sha256("\n".join([source, *FLAGS, _machine(compiler)]).encode()).hexdigest()[:32]
-    path = _folder() / f"{name}.so"
-    if not path.exists():
-        _build(compiler, source, path)
-    path.touch()  # the last to go
-    return ctypes.CDLL(str(path))
+    try:
+        path = _folder() / f"{name}.so"
+        if not path.exists():
+            _build(compiler, source, path)
+        os.utime(path)  # the last to go
+        return ctypes.CDLL(str(path))
+    except (OSError, RuntimeError) as error:  # a folder that cannot be written, or from which nothing may be run
+        raise Unsupported(f"no library can be kept: {error}") from error
 
 
 def _build(compiler: str, source: str, path: Path) -> None:
@@ -40,8 +46,9 @@ def _build(compiler: str, source: str, path: Path) -> None:
         if done.returncode:
             raise Unsupported(f"{compiler} says: {(done.stderr.strip().splitlines() or ['nothing'])[0]}")
         made.replace(path)
-    for old in sorted(path.parent.glob("*.so"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    kept = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(path.parent) if entry.name.endswith(".so")]
+    for _, old in sorted(kept)[:-KEPT]:
+        Path(old).unlink(missing_ok=True)
 
 
 def _folder() -> Path:

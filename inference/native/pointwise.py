@@ -71,6 +71,7 @@ COMPARISON = {
     aten.isneginf: "{0} == -INFINITY",
     aten.isposinf: "{0} == INFINITY",
 }
+BITWISE = (aten.bitwise_and, aten.bitwise_or, aten.bitwise_not)
 POWERS = {2.0: _own("square"), 1.0: _form("{0}"), 0.5: _call("sqrt"), -1.0: _form("1 / {0}"), -0.5: ARITHMETIC[aten.rsqrt]}
 
 
@@ -78,6 +79,8 @@ def elementwise(packet: Any, args: tuple, kwargs: dict[str, Any], shape: Shape, 
     """The value of an operation that treats every element alike; None if `packet` is none of these. Raises Unsupported."""
     if packet in ARITHMETIC:
         return _arithmetic(packet, args, kwargs, shape, dtype)
+    if packet in BITWISE and any(isinstance(a, Value) and a.dtype != torch.bool for a in args):
+        raise Unsupported(f"{packet} of whole numbers")
     if packet in COMPARISON:
         return _comparison(COMPARISON[packet], args, shape, dtype)
     if packet is aten.pow:
@@ -99,38 +102,30 @@ def elementwise(packet: Any, args: tuple, kwargs: dict[str, Any], shape: Shape, 
 
 
 def _arithmetic(packet: Any, args: tuple, kwargs: dict[str, Any], shape: Shape, dtype: torch.dtype) -> Value:
+    if kwargs.get("rounding_mode") is not None:
+        raise Unsupported("division that rounds")
+    if dtype == torch.bool and packet in (aten.add, aten.mul):
+        return _typed(_form("{0} || {1}" if packet is aten.add else "{0} && {1}"), args[:2], shape, dtype)
+    if not dtype.is_floating_point and packet not in (WHOLE if dtype != torch.bool else SAME):
+        raise Unsupported(f"{packet} of {dtype}")
     alpha = kwargs.get("alpha", args[2] if len(args) > 2 and packet in (aten.add, aten.sub, aten.rsub) else 1)
     if alpha != 1:
         which = 0 if packet is aten.rsub else 1
         like = args[which].shape if isinstance(args[which], Value) else ()
         scaled = _typed(ARITHMETIC[aten.mul], (args[which], alpha), like, dtype)
         args = (scaled, args[1]) if which == 0 else (args[0], scaled)
-    if kwargs.get("rounding_mode") is not None:
-        raise Unsupported("division that rounds")
-    if not dtype.is_floating_point and packet not in (
-        aten.add,
-        aten.sub,
-        aten.rsub,
-        aten.mul,
-        aten.neg,
-        aten.clone,
-        aten.alias,
-        aten.detach,
-    ):
-        raise Unsupported(f"{packet} of {dtype}")
-    unary = packet in (aten.clone, aten.alias, aten.detach)
-    return _typed(ARITHMETIC[packet], args[:1] if unary else args[:2], shape, dtype)
+    return _typed(ARITHMETIC[packet], args[:1] if packet in SAME else args[:2], shape, dtype)
 
 
 def _comparison(form: str, args: tuple, shape: Shape, dtype: torch.dtype) -> Value:
-    types = [a.dtype for a in args if isinstance(a, Value)]
-    inner = types[0] if len(types) == 1 else torch.promote_types(*types)
-    if len(types) == 1 and not inner.is_floating_point and any(isinstance(a, float) for a in args):
-        inner = torch.float64
+    alike = [torch.empty(a.shape, dtype=a.dtype, device="meta") if isinstance(a, Value) else a for a in args]
+    inner = torch.result_type(*alike) if len(alike) == 2 else alike[0].dtype
     return _typed(_form(form), args, shape, dtype, inner)
 
 
 def _power(base: Any, exponent: Any, shape: Shape, dtype: torch.dtype) -> Value:
+    if not dtype.is_floating_point:
+        raise Unsupported(f"powers of {dtype}")
     if isinstance(exponent, (int, float)) and float(exponent) in POWERS:
         return _typed(POWERS[float(exponent)], (base,), shape, dtype)
     return _typed(_call("pow"), (base, exponent), shape, dtype)

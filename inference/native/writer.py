@@ -8,7 +8,8 @@ import torch
 
 from .values import Buffer, Shape, Value, ctype, in_memory
 
-SMALL = 64
+# Elements of a tensor on the stack, and bytes of all of them.
+SMALL, STACK = 64, 65_536
 
 
 class Writer:
@@ -16,7 +17,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._depth, self._names = 1, itertools.count()
+        self._depth, self._names, self._stack = 1, itertools.count(), 0
         self.bytes = 0
 
     @property
@@ -36,7 +37,8 @@ class Writer:
         """Memory for a tensor, with nothing in it yet."""
         buffer = in_memory(self.name("b"), shape, dtype)
         size, kind = max(1, buffer.numel), ctype(dtype)
-        if size <= SMALL:
+        if size <= SMALL and self._stack < STACK:
+            self._stack += size * dtype.itemsize
             self.line(f"{kind} {buffer.name}[{size}];")
         else:
             self.line(f"{kind} *restrict {buffer.name} = ({kind} *)(work + {self.bytes});")
