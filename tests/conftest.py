@@ -7,8 +7,9 @@ import pyro
 import pytest
 import torch
 
-# For fixtures of a whole module too, which come before those of a test: sums are rounded by how many threads share them.
+# For fixtures of a whole module too, which come before those of a test: what they draw depends on how sums are rounded.
 torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -30,10 +30,8 @@ def test_a_posterior_that_is_too_narrow_is_caught_given_its_data(posterior):
 
 
 def test_chains_judge_the_posterior_that_they_made(posterior):
-    found = calibrate(posterior, **{**CHAINS, "method": None, "rows": 3})
-    assert found.title.startswith("Conjugate by hmc: 50 simulations")
-    # Chains go other ways where sums are rounded otherwise: one alarm in hundreds is no fault.
-    assert (found.table["p_ranks"] > 1e-3).all(), str(found)
+    found = calibrate(posterior, **{**CHAINS, "method": None, "rows": 3}, seed=1)
+    assert found.title.startswith("Conjugate by hmc: 50 simulations") and found.ok, str(found)
 
 
 def test_a_posterior_without_its_rows_is_refused(posterior):
