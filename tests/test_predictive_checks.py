@@ -242,8 +242,7 @@ def test_a_quantity_that_is_no_number_is_not_judged():
     checks = by_chains(PAIR, rows()).check({"log": lambda x: x.log().sum(), "mean": lambda x: x.mean()}, draws=100)
     assert checks.table.loc["log", ["mean", "sd", "p", "p_all"]].isna().all()
     assert checks.table.loc["mean"].notna().all()
-    assert checks.unlikely.empty
-    assert checks.unjudged == ["log"]
+    assert checks.unlikely.empty and checks.unjudged == ["log"]
     assert "not judged, since not finite: log" in str(checks)
     assert len(checks.picture().axes) == 2
     logs = type("Logs", (Location,), {"quantities": {"log": lambda x: x.log().sum()}})
