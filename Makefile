@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench pretrained cards notebooks clean
+.PHONY: demo test lint bench pretrained cards notebooks front clean
 
 demo: .venv/installed
 	$(BIN)/python -m zoo.demo
@@ -26,6 +26,9 @@ cards: .venv/installed
 notebooks: .venv/installed
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[notebooks]'
 	$(BIN)/python -m tests.notebooks
+
+front: .venv/installed
+	$(BIN)/python -m tests.front
 
 clean:
 	rm -rf .venv runs

@@ -113,7 +113,7 @@ class Subject:
         return seen.lines
 
     def posterior(self, method: str) -> Posterior:
-        """A short fit by "svi" or "nuts", made once."""
+        """A short fit by "svi" or "hmc", made once."""
         if method not in self._fits:
             self._fits[method] = self.fit(method)
         return self._fits[method]
@@ -130,7 +130,7 @@ class Subject:
         quick: dict[str, Any] = {"seed": 3, "device": "cpu", "progress": False}
         if method == "svi":
             return svi(self.pair, self.x, steps=150, draws=200, **quick)
-        return mcmc(self.pair, self.x, chains=2, warmup=5, draws=5, **quick)
+        return mcmc(self.pair, self.x, kernel=method, chains=2, warmup=5, draws=5, **quick)
 
     @property
     def point(self) -> bool:
@@ -139,8 +139,8 @@ class Subject:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that suit the pair."""
-        return ("svi", "nuts") if self.suits("mcmc") and not self.program.amortised else ("svi",)
+        """The methods that suit the pair; of the kernels the one whose few transitions cost least."""
+        return ("svi", "hmc") if self.suits("mcmc") and not self.program.amortised else ("svi",)
 
     def suits(self, use: str) -> bool:
         """Whether the pair lets itself be used so ("mcmc", "log_likelihood", "generate", "encode", "impute")."""

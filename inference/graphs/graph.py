@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
@@ -91,7 +93,9 @@ def graph_of(
     flat: Callable[..., list[Tensor]], leaves: list[Tensor], missing: bool, simpler: dict[Any, Callable] | None = None
 ) -> fx.GraphModule | None:
     """A function of tensors as a graph; None, said once, if it cannot be traced. simpler: what to tell of operations by others."""
-    with torch.no_grad(), traceable(), known_missing(missing):
+    # One for the whole graph: without it torch makes one for every node, which takes half of the time.
+    shapes = TracingContext(FakeTensorMode(allow_fallback_kernels=True))
+    with torch.no_grad(), traceable(), known_missing(missing), tracing(shapes):
         try:
             graph = make_fx(functionalize(flat), decomposition_table=simpler)(*leaves)
         except (RuntimeError, TypeError) as error:
