@@ -100,7 +100,7 @@ def test_relevance_turns_off_what_the_data_do_not_need():
 
 def test_chains_whose_factors_are_turned_agree_once_aligned():
     pair = zoo.create("ppca", IRIS, factors=2)
-    posterior = inference.mcmc(pair, IRIS, kernel="hmc", warmup=200, draws=200, seed=1)
+    posterior = inference.mcmc(pair, IRIS, kernel="hmc", warmup=100, draws=100, seed=1)
     table = inference.diagnose(posterior).table
     own = [label for label in table.index if label.startswith("loadings")]
     assert (table["rhat"] < 1.05).all()

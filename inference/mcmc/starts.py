@@ -24,6 +24,8 @@ STARTS = 8
 DRAWS = 50
 FAR = 10.0
 STEPS, PARTICLES = 200, 4
+# How much further from the middle than a draw chains set out: only those that were apart can tell by meeting that they have mixed.
+APART = 1.5
 
 
 def from_posterior(program: Program, flat: Flat, chains: int, start: Posterior) -> Tensor:
@@ -54,7 +56,10 @@ def from_guide(program: Program, flat: Flat, chains: int, rows: Tensor) -> Tenso
     The pair makes its own start from the data as often as there are chains, eight times at most, and the chains share these out;
     from rows of their own, it makes one for each.
     A guide whose draws lie far from the posterior is fitted first, a little, from all starts at once. The first draw of each
-    chain, where it sets out, is drawn by importance, without replacement: few begin far out, and no two at the same place.
+    chain, where it sets out, is drawn by importance, without replacement: no two begin at the same place. It is moved outwards, half
+    as far again from the middle of its start's draws, wherever the density there is finite.
+
+    Reference: Gelman & Rubin 1992, "Inference from iterative simulation using multiple sequences", Statistical Science 7.
     """
     data = rows if program.batch_axis(rows) is not None else [rows] * min(chains, STARTS)
     each = -(-chains // len(data))
@@ -66,7 +71,9 @@ def from_guide(program: Program, flat: Flat, chains: int, rows: Tensor) -> Tenso
         drawn, log_weights = draw(guides)
     found = [_by_importance(draws, weights, each) for draws, weights in zip(drawn, log_weights, strict=True)]
     # (draw, chain of the start, start, dim): chains in turn from each start, so that any number of them spreads over all.
-    return torch.stack(found, 2).flatten(1, 2)[:, :chains]
+    begin_at = torch.stack(found, 2)
+    begin_at[0] += (APART - 1) * _outwards(program, flat, begin_at[0], drawn.mean(1), rows)
+    return begin_at.flatten(1, 2)[:, :chains]
 
 
 def _far(log_weights: Tensor, dim: int) -> bool:
@@ -99,6 +106,20 @@ def _draw(objective: NegativeELBO, flat: Flat, guides: Values, rows: Tensor, sta
     numbers = torch.arange(starts, device=rows.device).repeat_interleave(count)
     drawn, log_weights = batched(one, program.missing, at_once(program.x.numel()))((repeated, numbers))
     return drawn.unflatten(0, (starts, count)), log_weights.unflatten(0, (starts, count)).nan_to_num(nan=-torch.inf)
+
+
+def _outwards(program: Program, flat: Flat, at: Tensor, middle: Tensor, rows: Tensor) -> Tensor:
+    """What leads from the middle of each start (start, dim) to where chains are (chain, start, dim); zero where going on is too far."""
+    away = at - middle
+
+    def density(given: tuple[Tensor, Tensor]) -> Tensor:
+        position, start = given
+        values, log_jacobian = flat.constrain_with_jacobian(position)
+        return program.log_joint(values, rows if program.batch_axis(rows) is None else rows[start]) + log_jacobian
+
+    numbers = torch.arange(at.shape[1], device=at.device).expand(at.shape[:2]).flatten()
+    found = batched(density, program.missing, at_once(program.x.numel()))(((at + (APART - 1) * away).flatten(0, 1), numbers))
+    return torch.where(found.unflatten(0, at.shape[:2]).isfinite()[..., None], away, 0.0)
 
 
 def _by_importance(draws: Tensor, log_weights: Tensor, chains: int) -> Tensor:
