@@ -14,7 +14,7 @@ from ..graphs.compiling import Compile, worth_calling, worth_translating
 from ..graphs.graph import graph_of
 from ..native.calling import Calls
 from ..native.emitter import decompositions
-from ..native.routine import Routine, addresses
+from ..native.routine import Routine, addresses, checked
 from ..native.values import Unsupported
 from .space import Space
 
@@ -41,12 +41,14 @@ class Gradients:
         They are not where there is no compiler, and, by "auto", where `calls` calls do not earn it, or C would ask torch too often.
         """
         shapes = self._shapes(space)
-        white, *spaces = (self._rows.new_zeros(shape) for shape in (shapes[0], *shapes))
-        graph = graph_of(self._one, [white, *spaces, *([self._rows[0]] if self._own else [])], self._missing, decompositions())
+        first = [part[0] if space.center.dim() > 1 else part for part in space]
+        white = torch.linspace(-0.5, 0.5, shapes[0].numel()).to(self._rows)
+        example = [part.contiguous() for part in (white, *first, *([self._rows[0]] if self._own else []))]
+        graph = graph_of(self._one, example, self._missing, decompositions())
         if graph is None or (compile == "auto" and not worth_translating(graph, calls)):
             return False
         try:
-            routine = Routine(graph)
+            routine = checked(graph, example)
         except Unsupported as reason:
             log.info("gradients stay with torch, slower: %s", reason)
             return False

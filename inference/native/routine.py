@@ -16,6 +16,8 @@ from .values import Unsupported
 
 log = logging.getLogger("inference")
 ALIGNED = 64
+# How far apart rounding leaves two ways to compute a tensor, as a part of its largest number.
+SAME = {torch.float: 1e-2, torch.double: 1e-6}
 
 
 class Routine:
@@ -67,6 +69,25 @@ class Routine:
             raise failed[0]
 
 
+def checked(graph: fx.GraphModule, example: list[Tensor]) -> Routine:
+    """A graph as C that has given on `example` what the graph gives: compilers make mistakes, which nobody would see in draws.
+
+    Raises Unsupported where it has not, and where `Routine` does.
+    """
+    routine = Routine(graph)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # both draw the same random numbers, which are given back
+        state = torch.get_rng_state()
+        wanted = graph(*example)
+        torch.set_rng_state(state)
+        found = routine(*example)
+    for mine, theirs in zip(found, wanted, strict=True):
+        far = SAME.get(theirs.dtype, 0.0) * (1 + float(theirs.nan_to_num(0.0, 0.0, 0.0).abs().amax())) if theirs.numel() else 0.0
+        if not torch.allclose(mine, theirs, rtol=0.0, atol=far, equal_nan=True):
+            log.warning("stays with torch, slower: the C compiler made a mistake, and what it made is not used")
+            raise Unsupported("the C compiler made a mistake")
+    return routine
+
+
 def translated(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]] | None:
     """A graph as C, for contiguous arguments like `example`; None, told in the log, where that cannot be."""
     if any(leaf.device.type != "cpu" for leaf in example):
@@ -74,7 +95,7 @@ def translated(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., li
     try:
         # What is traced is also run: the random numbers that this takes are given back.
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            return Routine(simplified(make_fx(graph, decomposition_table=decompositions())(*example)))
+            return checked(simplified(make_fx(graph, decomposition_table=decompositions())(*example)), example)
     except Unsupported as reason:
         log.info("stays with torch, slower: %s", reason)
         return None
