@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+import torch._inductor
 from torch.func import grad_and_value, vmap
 
-from inference.graphs.graph import batched, traced
+from inference.graphs.compiling import compiled
+from inference.graphs.graph import batched, graph_of, traced
 
 
 @pytest.mark.parametrize("dims", [(-1, 0, 1), (0, 1, 2), (2, 1, 0), (-3, -2, -1)], ids=str)
@@ -33,6 +35,17 @@ def test_a_program_that_branches_on_values_runs_interpreted_with_equal_results(c
 def test_a_program_that_branches_on_what_differs_from_draw_to_draw_is_refused_with_the_way_out():
     with pytest.raises(TypeError, match=r"write torch\.where\(condition, a, b\) instead of `if`"):
         batched(lambda x: x if x > 0 else -x, missing=False)(torch.ones(3))
+
+
+def test_what_inductor_makes_wrong_is_not_used(monkeypatch, caplog):
+    def wrong(graph, example, **settings):
+        return lambda *args: [result + 1.0 for result in graph(*args)]
+
+    monkeypatch.setattr(torch._inductor, "standalone_compile", wrong)
+    x = torch.randn(3)
+    graph = graph_of(lambda x: [x.exp(), x > 0], [x], missing=False)
+    assert torch.equal(compiled(graph, [x])(x)[0], x.exp())
+    assert "gives other numbers" in caplog.text
 
 
 def test_a_graph_takes_any_layout_in_memory():

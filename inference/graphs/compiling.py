@@ -23,6 +23,9 @@ FEW, FEW_PRODUCTS = 2_000_000, 500_000
 # And of asking torch for an operation out of C.
 CALLING = 60e-6
 
+# How far apart rounding leaves two ways to compute a tensor, as a part of its largest number.
+ROUNDED = {torch.float: 1e-2, torch.double: 1e-6}
+
 
 def check_compile(compile: Compile) -> None:
     """Refuse what says neither yes, no nor "auto". Raises ValueError."""
@@ -84,12 +87,31 @@ def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list
 
             with config.patch(settings):
                 run = standalone_compile(lifted, [*constants, *example], dynamic_shapes="from_example_inputs")
-                run(*constants, *example)
+            right = alike(run, lifted, [*constants, *example])
     except Exception as error:  # Inductor, its C++ compiler and Triton raise what they like
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         log.warning("runs uncompiled, slower, because Inductor could not compile it: %s", reason)
         return graph
-    return lambda *leaves: run(*constants, *leaves)
+    if not right:
+        log.warning("runs uncompiled, slower, because what Inductor made of it gives other numbers")
+    return (lambda *leaves: run(*constants, *leaves)) if right else graph
+
+
+def alike(run: Callable[..., list[Tensor]], graph: Callable[..., list[Tensor]], example: list[Tensor]) -> bool:
+    """Whether what was compiled gives on `example` what the graph does. Compilers make mistakes, which nobody would see in draws."""
+    devices, results = {leaf.device for leaf in example if leaf.is_cuda}, []
+    for way in (run, graph):
+        # Both draw the same random numbers, which are given back.
+        with torch.no_grad(), torch.random.fork_rng(devices):
+            results.append(way(*example))
+    return all(map(_same, *results))
+
+
+def _same(found: Tensor, wanted: Tensor) -> bool:
+    if not (wanted.is_floating_point() and wanted.numel()):
+        return torch.equal(found, wanted)
+    largest = float(wanted.nan_to_num(0.0, 0.0, 0.0).abs().amax())
+    return torch.allclose(found, wanted, rtol=0.0, atol=ROUNDED.get(wanted.dtype, 0.1) * (1 + largest), equal_nan=True)
 
 
 def _lifted(graph: fx.GraphModule) -> tuple[fx.GraphModule, list[Tensor]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from ..graphs.compiling import alike
 from ..graphs.simplified import simplified
 from .emitter import Source, decompositions
 from .library import loaded
@@ -16,8 +17,6 @@ from .values import Unsupported
 
 log = logging.getLogger("inference")
 ALIGNED = 64
-# How far apart rounding leaves two ways to compute a tensor, as a part of its largest number.
-SAME = {torch.float: 1e-2, torch.double: 1e-6}
 
 
 class Routine:
@@ -70,21 +69,11 @@ class Routine:
 
 
 def checked(graph: fx.GraphModule, example: list[Tensor]) -> Routine:
-    """A graph as C that has given on `example` what the graph gives: compilers make mistakes, which nobody would see in draws.
-
-    Raises Unsupported where it has not, and where `Routine` does.
-    """
+    """A graph as C that gives what the graph does. Raises Unsupported where it does not, and where `Routine` does."""
     routine = Routine(graph)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # both draw the same random numbers, which are given back
-        state = torch.get_rng_state()
-        wanted = graph(*example)
-        torch.set_rng_state(state)
-        found = routine(*example)
-    for mine, theirs in zip(found, wanted, strict=True):
-        far = SAME.get(theirs.dtype, 0.0) * (1 + float(theirs.nan_to_num(0.0, 0.0, 0.0).abs().amax())) if theirs.numel() else 0.0
-        if not torch.allclose(mine, theirs, rtol=0.0, atol=far, equal_nan=True):
-            log.warning("stays with torch, slower: the C compiler made a mistake, and what it made is not used")
-            raise Unsupported("the C compiler made a mistake")
+    if not alike(routine, graph, example):
+        log.warning("stays with torch, slower: the C compiler made a mistake, and what it made is not used")
+        raise Unsupported("the C compiler made a mistake")
     return routine
 
 
