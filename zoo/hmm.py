@@ -114,7 +114,7 @@ class HiddenMarkovModel(SwitchingPair):
         if covariates and act_on != "transition":
             if self.emission.moved is None:
                 raise ValueError(f"emission={emission!r}: covariates cannot move categories or an autoregression; say act_on='transition'")
-            self.on_emission = EmissionEffects(states, self.emission.unit(spread[:dim]), spread[dim:], effect_scale)
+            self.on_emission = EmissionEffects(states, self.emission.unit_of(spread[:dim]), spread[dim:], effect_scale)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
         self.register_buffer("first", _initial(initial, states))

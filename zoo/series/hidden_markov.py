@@ -43,7 +43,7 @@ class HiddenMarkov(TorchDistribution):
 
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
         shape = torch.Size(sample_shape) + self.batch_shape
-        return shown.follow(self.emission, _unseen(self.start.expand(*shape, -1), self._moves, self.steps))
+        return self._shown(_unseen(self.start.expand(*shape, -1), self._moves, self.steps))
 
     def fill(self, value: Tensor) -> Tensor:
         """`value` (*batch, T, D) with a draw of what is missing given the rest of the series."""
@@ -86,10 +86,10 @@ class HiddenMarkov(TorchDistribution):
         last = self._last(value)
         now = markov.filtered(*self._terms(value))[0].to(value)
         now = now.take_along_dim(last[..., None, None], -2)[..., 0, :]
-        following = last[..., None] + 1 + torch.arange(steps, device=value.device)
-        moves = self._moves.take_along_dim(following[..., None, None] - 1, -3) if self.varies else self._moves
+        at = last[..., None] + torch.arange(steps, device=value.device)
+        moves = self._moves.take_along_dim(at[..., None, None], -3) if self.varies else self._moves
         states = _unseen(now, moves, steps + 1)[..., 1:]
-        return states, self._shown(states, following, value)
+        return states, self._shown(states, value)
 
     def _last(self, value: Tensor) -> Tensor:
         """(*batch) the number of the last step of which anything was seen."""
@@ -103,11 +103,12 @@ class HiddenMarkov(TorchDistribution):
         """(*batch, S, K, K) the transitions, S being 1 where they are the same at all steps."""
         return self.transition if self.varies else self.transition[..., None, :, :]
 
-    def _shown(self, states: Tensor, following: Tensor, after: Tensor) -> Tensor:
-        """(*batch, steps, D) a draw of what the states (*batch, steps) show at the steps `following` what is seen of `after`."""
+    def _shown(self, states: Tensor, after: Tensor | None = None) -> Tensor:
+        """(*batch, steps, D) a draw of what the states (*batch, steps) show, in new series, or after what is seen of `after`."""
         lags, differ = getattr(self.emission, "lags", 0), len(self.emission.batch_shape) > 1
-        if not lags and not differ:
+        if after is None or not (lags or differ):
             return shown.follow(self.emission, states)
+        following = self._last(after)[..., None] + 1 + torch.arange(states.shape[-1], device=after.device)
         unseen = after.new_full((*states.shape, after.shape[-1]), torch.nan)
         longer = torch.cat([after, unseen], -2) if lags else after
         path = torch.zeros_like(longer[..., 0], dtype=torch.long).scatter(-1, following, states)

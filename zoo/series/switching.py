@@ -1,6 +1,7 @@
 """What pairs have in common whose series switch between hidden states, each of which shows something of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -23,10 +24,10 @@ class SwitchingPair(Pair):
     @classmethod
     def read(cls, table: Table, covariates: int = 0) -> dict[str, Any]:
         # What `check` refuses must not stop us here.
-        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        dim = max(1, x.shape[1] - covariates)
-        most = x[:, :dim].nan_to_num().amax(0).clamp(1, 1e6).long()
-        return {"dim": dim, "categories": (most + 1).tolist(), **center_and_spread(x)}
+        whole = table.x.reshape(*table.x.shape[:2], -1)
+        own, _ = replace(table, x=whole).parted(covariates)
+        most = own.x.flatten(0, 1).nan_to_num().amax(0).clamp(1, 1e6).long()
+        return {"dim": len(most), "categories": (most + 1).tolist(), **center_and_spread(whole.flatten(0, 1))}
 
     def check(self, table: Table, fitting: bool) -> None:
         series_checks.series(table, self.dim, self.covariates)

@@ -67,7 +67,7 @@ class BernoulliEmission(Emission):
     def moved(self, law: Columns, by: Tensor) -> Columns:
         return Columns(dist.Bernoulli(logits=law.base.logits + by))
 
-    def unit(self, spread: Tensor) -> Tensor:
+    def unit_of(self, spread: Tensor) -> Tensor:
         return torch.ones_like(spread)
 
     def response(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class CountEmission(Emission):
     def features(self, x: Tensor) -> Tensor:
         return super().features(x.sqrt())
 
-    def unit(self, spread: Tensor) -> Tensor:
+    def unit_of(self, spread: Tensor) -> Tensor:
         return torch.ones_like(spread)
 
     def response(self, x: Tensor) -> Tensor:

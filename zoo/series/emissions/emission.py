@@ -18,7 +18,7 @@ class Emission(PyroModule):
     - `lags`: how many steps before one count for what it shows. Where some do, the distribution is one of series given the states they
       go through, and has `log_steps` and `follow` (`zoo/series/autoregressive.py`).
     - `moved(law, by)`: what `model()` returned with each column moved by so much (*batch, K, D), on the scale on which covariates act:
-      that of numbers, of the logarithms of means, or of logits. `unit(spread)` of a column there; for a start, `response(x)` and
+      that of numbers, of the logarithms of means, or of logits. `unit_of(spread)` of a column there; for a start, `response(x)` and
       `undone(x, by)`: steps on that scale, about, and steps as they would be unmoved. What covariates cannot move has no `moved`.
     - `sites`: those that have the states along their first axis; the first of them numbers the states.
     - `dims`: the names of all sites' axes. `restated`: sites that others say again in better terms.
@@ -39,7 +39,7 @@ class Emission(PyroModule):
 
     moved: Callable[[TorchDistribution, Tensor], TorchDistribution] | None = None
 
-    def unit(self, spread: Tensor) -> Tensor:
+    def unit_of(self, spread: Tensor) -> Tensor:
         return spread
 
     def response(self, x: Tensor) -> Tensor:

@@ -54,8 +54,8 @@ class JointEmission(Emission):
         parts = zip(self.families, law.blocks, self.columns, strict=True)
         return SideBySide([family.moved(block, by[..., columns]) for family, block, columns in parts], self.columns)
 
-    def unit(self, spread: Tensor) -> Tensor:
-        return self._by_family("unit", spread)
+    def unit_of(self, spread: Tensor) -> Tensor:
+        return self._by_family("unit_of", spread)
 
     def response(self, x: Tensor) -> Tensor:
         return self._by_family("response", x)

@@ -20,7 +20,7 @@ class PositiveEmission(Emission):
     def moved(self, law: Columns, by: Tensor) -> Columns:
         return Columns(dist.Gamma(law.base.concentration, law.base.rate * (-by).exp()), stand_in=1.0)
 
-    def unit(self, spread: Tensor) -> Tensor:
+    def unit_of(self, spread: Tensor) -> Tensor:
         return torch.ones_like(spread)
 
     def response(self, x: Tensor) -> Tensor:
