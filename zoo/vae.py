@@ -148,8 +148,9 @@ class VariationalAutoencoder(Pair):
     def seen(self, x: Tensor) -> Tensor:
         """(rows, numbers) what the encoder sees of rows."""
         own, given = split(self, x)
-        parts = [self.likelihood.features(own), *[own.isnan().to(x.dtype)] * self.mask, *[self.told(given)] * bool(self.covariates)]
-        return torch.cat(parts, -1)
+        seen = self.likelihood.features(own)
+        seen = torch.cat([seen, own.isnan().to(x.dtype)], -1) if self.mask else seen
+        return torch.cat([seen, self.told(given)], -1) if self.covariates else seen
 
     def told(self, given: Tensor) -> Tensor:
         """(rows, C) covariates in units of their spread."""

@@ -37,7 +37,8 @@ def log_joint(pair, values, x) -> float:
     total += gamma.logpdf(smoothing, 2.0, scale=0.5) if "topic_concentration" in values else 0.0
     total += sum(dirichlet.logpdf(topic / topic.sum(), np.full(topics.shape[1], float(smoothing))) for topic in topics)
     x, loc = x[:, : topics.shape[1]], values["loc"] + _moved(given, values, x[:, topics.shape[1] :])
-    for slopes, width in zip(values.get("slopes", ()), given["effect_scale"] / np.broadcast_to(given["spreads"], given["covariates"]), strict=False):
+    widths = given["effect_scale"] / np.broadcast_to(given["spreads"], given["covariates"])
+    for slopes, width in zip(values.get("slopes", ()), widths, strict=True):
         total += multivariate_normal.logpdf(slopes, np.zeros(count), width**2 * covariance)
     ratios = np.hstack([np.eye(count - 1), -np.ones((count - 1, 1))])
     for row, mean, mixture in zip(x, loc, values["mixture"], strict=True):

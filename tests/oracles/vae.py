@@ -121,9 +121,10 @@ def log_columns(pair, output, x) -> np.ndarray:
     """(rows, D) log density of every column that was seen, anything at holes."""
     given = pair.hyperparameters
     x = np.where(np.isnan(x), 0.0, x)
-    center = np.broadcast_to(np.array(given["center"], float)[..., : x.shape[-1]], x.shape)
+    whole = (len(x), pair.dim + pair.covariates)
+    center, spread = (np.broadcast_to(np.array(given[name], float), whole)[:, : pair.dim] for name in ("center", "spread"))
     if given["likelihood"] == "gaussian":
-        return norm.logpdf(x, center + np.array(given["spread"])[..., : x.shape[-1]] * output, float(pair.likelihood.noise.detach()))
+        return norm.logpdf(x, center + spread * output, float(pair.likelihood.noise.detach()))
     if given["likelihood"] == "categorical":
         logs = log_softmax(output.reshape(*x.shape, given["categories"]), -1)
         return np.take_along_axis(logs, x[..., None].astype(int), -1)[..., 0]
