@@ -43,7 +43,7 @@ def told_ahead(pair: Pair, x: Tensor, steps: int, given: Any) -> Tensor:
     if given is None:
         shapes = f"({steps}, {count}) or ({len(x)}, {steps}, {count})"
         refuse_untold(pair, f"say what they are in the {steps} steps to come: given=, of shape {shapes}")
-    known = torch.as_tensor(np.asarray(given, dtype=float)).to(x)
+    known = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given, dtype=float))).to(x)
     if known.shape not in {(steps, count), (len(x), steps, count)}:
         raise ValueError(f"{name}: given= must be of shape ({steps}, {count}) or ({len(x)}, {steps}, {count}), not {tuple(known.shape)}")
     if not known.isfinite().all():

@@ -108,18 +108,26 @@ class HiddenMarkovModel(SwitchingPair):
         options |= {"lags": lags, "lag_scale": lag_scale}
         self.emission = make(emission, states, center[:dim], spread[:dim], options)
         self.register_buffer("means", center[dim:] if covariates else None)
-        self.on_transition = self.on_emission = None
-        if covariates and states > 1 and act_on != "emission":
-            self.on_transition = TransitionEffects(states, spread[dim:], effect_scale)
-        if covariates and act_on != "transition":
-            if self.emission.moved is None:
-                raise ValueError(f"emission={emission!r}: covariates cannot move categories or an autoregression; say act_on='transition'")
-            self.on_emission = EmissionEffects(states, self.emission.unit_of(spread[:dim]), spread[dim:], effect_scale)
+        self._take_covariates(act_on, spread, effect_scale)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
         self.register_buffer("first", _initial(initial, states))
         if initial == "free":
             self.q_initial = PyroParam(self.first.clone(), constraints.positive)
+
+    def _take_covariates(self, act_on: str, spread: Tensor, scale: float) -> None:
+        """What covariates act on, if there are any. Raises ValueError where they cannot."""
+        self.on_transition = self.on_emission = None
+        spread, spreads = spread.split((self.dim, self.covariates))
+        if self.covariates and self.states > 1 and act_on != "emission":
+            self.on_transition = TransitionEffects(self.states, spreads, scale)
+        if self.covariates and act_on != "transition":
+            if self.emission.moved is None:
+                raise ValueError(
+                    f"emission={self.hyperparameters['emission']!r}: covariates cannot move categories or an autoregression; "
+                    "say act_on='transition'"
+                )
+            self.on_emission = EmissionEffects(self.states, self.emission.unit_of(spread), spreads, scale)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         transition = pyro.sample("transition", dist.Dirichlet(self.concentration).to_event(1))

@@ -91,9 +91,9 @@ class VariationalAutoencoder(Pair):
             raise ValueError(f"latents={latents} must be at most the {dim} columns; a code as long as its row tells nothing in short")
         self.latents, self.dim, self.mask, self.covariates = latents, dim, mask, covariates
         center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
-        (center, means), (spread, scales) = (values.split((dim, covariates)) for values in (center, spread))
-        self.register_buffer("means", means if covariates else None)
-        self.register_buffer("scales", scales if covariates else None)
+        for name, values in {"means": center, "scales": spread}.items():
+            self.register_buffer(name, values[dim:] if covariates else None)
+        center, spread = center[:dim], spread[:dim]
         self.likelihood = {
             "bernoulli": lambda: Bernoulli(center),
             "continuous_bernoulli": lambda: ContinuousBernoulli(center),
@@ -102,12 +102,7 @@ class VariationalAutoencoder(Pair):
         }[likelihood]()
         law = self.laws[covariance](latents)
         encoder, self.decoder = self.networks(latents + self.beside, law.outputs * latents)
-        self.prior = {
-            "normal": lambda: StandardNormal(latents),
-            "mixture": lambda: Mixture(latents, components),
-            "vampprior": lambda: Vamp(dim * (self.likelihood.inputs + mask) + self.beside, components),
-            "flow": lambda: Bent(latents),
-        }[prior]()
+        self.prior = self._prior(prior, components)
         for name, net in zip(self.names, (encoder, law), strict=True):
             setattr(self, name, net)
 
@@ -120,6 +115,15 @@ class VariationalAutoencoder(Pair):
     def beside(self) -> int:
         """How many numbers encoder and decoder are told beside the row or its code: of its label, or covariates."""
         return self.labels + self.covariates
+
+    def _prior(self, name: str, components: int) -> nn.Module:
+        """The prior of codes."""
+        return {
+            "normal": lambda: StandardNormal(self.latents),
+            "mixture": lambda: Mixture(self.latents, components),
+            "vampprior": lambda: Vamp(self.dim * (self.likelihood.inputs + self.mask) + self.beside, components),
+            "flow": lambda: Bent(self.latents),
+        }[name]()
 
     def networks(self, inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
         """An encoder that gives `outputs` numbers of what it sees of a row, and a decoder that takes `inputs`."""
