@@ -67,5 +67,5 @@ def longer(pair: Pair, x: Tensor, known: Tensor) -> Tensor:
 def refuse_untold(pair: Pair, instead: str) -> None:
     """Raise ValueError where rows have covariates, of which what is asked for would know nothing."""
     if pair.covariates:
-        count = "the last column" if pair.covariates == 1 else f"the last {pair.covariates} columns"
-        raise ValueError(f"{type(pair).__name__}: {count} of its rows are given, and not drawn by the model; {instead}")
+        which = "column of its rows is" if pair.covariates == 1 else f"{pair.covariates} columns of its rows are"
+        raise ValueError(f"{type(pair).__name__}: the last {which} given, and not drawn by the model; {instead}")

@@ -78,8 +78,10 @@ def test_what_would_make_rows_of_nothing_asks_for_covariates(rows, posterior):
     for way, call in refused.items():
         with pytest.raises(ValueError, match=said + way):
             call()
+    with pytest.raises(TypeError, match="its covariates are no part of the message"):
+        posterior.compress(rows)
     hmm = zoo.create("hmm", covariates=1)
-    with pytest.raises(ValueError, match="the last column of its rows are given, and not drawn by the model; hand in rows"):
+    with pytest.raises(ValueError, match="the last column of its rows is given, and not drawn by the model; hand in rows"):
         inference.calibrate(hmm, rows=10, simulations=20, device="cpu")
     with pytest.raises(ValueError, match="there are 2 latents, and 3 rows are given"):
         posterior.expected([[0.0]] * 2, given=rows.head(3))

@@ -72,13 +72,13 @@ def test_the_law_of_logits_is_the_conjugate_regression():
 
 
 def test_sparse_columns_stay_sparse_beside_covariates(fit):
-    x, given = texts(120)
+    x, given = texts(60)
     frame = pd.DataFrame(x.numpy().astype(int), columns=[f"w{i}" for i in range(12)])
     known = {name: pd.arrays.SparseArray(column.numpy(), fill_value=0.0) for name, column in zip(("party", "year"), given.T, strict=True)}
     sparse = frame.astype(pd.SparseDtype(int, 0)).assign(**known)
     pair = zoo.create("ctm", sparse, topics=3, covariates=2)
     assert pair.vocabulary == 12
-    posterior = inference.svi(pair, sparse, batch=40, steps=5, draws=10, device="cpu", compile=False)
+    posterior = inference.svi(pair, sparse, batch=30, steps=3, draws=5, device="cpu", compile=False)
     assert posterior.topics(2)["word"].isin(frame.columns).all()
     assert np.isfinite(posterior.completion(sparse).per_word)
     tree = posterior.to_arviz(log_likelihood=False)

@@ -28,8 +28,15 @@ def _drawn(program: Program) -> dict[str, Tensor]:
 
 def _known(pair, x: Tensor, draws: int, **values: Tensor) -> Posterior:
     """A posterior whose draws are all these values."""
-    how = inference.svi(pair, x, steps=1, draws=1, **QUICK).how
-    return Posterior(pair, {n: v.expand(1, draws, *v.shape) for n, v in values.items()}, {}, how, inference.as_table(x))
+    draws = {name: value.expand(1, draws, *value.shape) for name, value in values.items()}
+    return Posterior.of(pair, draws, {}, {"method": "svi"}, inference.as_table(x))
+
+
+@pytest.fixture(scope="module")
+def posterior() -> Posterior:
+    x = _beside(numbers(1))
+    x[1, 1, 0] = torch.nan
+    return inference.svi(zoo.create("hmm", x, covariates=2), x, steps=2, draws=20, **QUICK)
 
 
 @pytest.mark.parametrize("act_on", ["transition", "emission", "both"])
@@ -97,7 +104,7 @@ def _planted(series: int, steps: int) -> tuple[Tensor, Tensor]:
 
 
 def test_planted_effects_are_found():
-    x, states = _planted(30, 60)
+    x, states = _planted(20, 60)
     pair = zoo.create("hmm", x, covariates=2)
     posterior = inference.svi(pair, x, steps=250, draws=200, **QUICK)
     found = posterior.mean("effects")[:, 0]
@@ -150,12 +157,17 @@ def test_a_forecast_knows_the_states_that_covariates_lead_to():
         np.testing.assert_allclose(states[n], truth, atol=5 * 0.5 / count**0.5)
 
 
-def test_past_the_end_of_a_series_covariates_may_be_missing_and_count_for_nothing():
+def test_past_the_end_of_a_series_covariates_may_be_missing_and_count_for_nothing(posterior):
     x = _beside(numbers(1))
     longer = torch.cat([x, torch.full((4, 2, 3), torch.nan)], 1)
-    pair = zoo.create("hmm", x, covariates=2)
-    posterior = inference.svi(pair, longer, steps=3, draws=5, **QUICK)
     torch.testing.assert_close(posterior.log_likelihood(longer), posterior.log_likelihood(x))
+    starts = []
+    for series in (x, longer):
+        pair = zoo.create("hmm", x, covariates=2)
+        torch.manual_seed(0)
+        pair.start(series)
+        starts.append(dict(pair.named_parameters()))
+    torch.testing.assert_close(*starts)
     filled = posterior.impute(longer)
     assert filled.mean[:, 3:].isnan().all()
     torch.testing.assert_close(filled.mean[:, :3], x)
@@ -164,13 +176,11 @@ def test_past_the_end_of_a_series_covariates_may_be_missing_and_count_for_nothin
     assert posterior.impute(told).mean.isfinite().all()
 
 
-def test_one_step_and_one_state_are_enough_to_be_asked_about():
+def test_one_step_and_one_state_are_enough_to_be_asked_about(posterior):
     x = _beside(numbers(1))
-    posterior = inference.svi(zoo.create("hmm", x, covariates=2), x, steps=2, draws=3, **QUICK)
     assert posterior.encode(x[:, :1]).shape == (4, 1, 2)
-    assert posterior.paths(x[:, :1]).shape == (1, 3, 4, 1)
-    one = inference.svi(zoo.create("hmm", x, states=1, covariates=2), x, steps=2, draws=3, **QUICK)
-    assert "transition_effects" not in one.draws
+    assert posterior.paths(x[:, :1]).shape == (1, 20, 4, 1)
+    assert {"effects"} == {name for name in Program(zoo.create("hmm", x, states=1, covariates=2), x).parameters if "effects" in name}
 
 
 @pytest.mark.parametrize(
@@ -190,9 +200,8 @@ def test_covariates_that_cannot_be_are_refused(given, said):
         zoo.create("hmm", x, **given)
 
 
-def test_what_is_not_told_of_covariates_is_refused_where_it_is_needed():
+def test_what_is_not_told_of_covariates_is_refused_where_it_is_needed(posterior):
     x = _beside(numbers(1))
-    posterior = inference.svi(zoo.create("hmm", x, covariates=2), x, steps=2, draws=3, **QUICK)
     refused = {
         "the last 2 columns of its rows are given, and not drawn by the model; say what they are in the 5 steps": {},
         r"given= must be of shape \(5, 2\) or \(4, 5, 2\), not \(2, 5\)": {"given": torch.zeros(2, 5)},
@@ -201,7 +210,8 @@ def test_what_is_not_told_of_covariates_is_refused_where_it_is_needed():
     for said, given in refused.items():
         with pytest.raises(ValueError, match=said):
             posterior.forecast(x, 5, **given)
-    plain = inference.svi(zoo.create("hmm", x[..., :1]), x[..., :1], steps=2, draws=3, **QUICK)
+    plain = zoo.create("hmm", x[..., :1])
+    plain = _known(plain, x[..., :1], 1, **_drawn(Program(plain, x[..., :1])))
     with pytest.raises(ValueError, match="has no covariates, so that given= says nothing"):
         plain.forecast(x[..., :1], 5, given=torch.zeros(5, 2))
     x[1, 1, 2] = torch.nan
@@ -210,10 +220,24 @@ def test_what_is_not_told_of_covariates_is_refused_where_it_is_needed():
             ask()
 
 
+def test_series_with_covariates_are_replicated_kept_and_pictured(posterior, tmp_path):
+    x = posterior.table.x
+    tree = posterior.to_arviz(groups="all")
+    assert tree["posterior_predictive"]["x"].shape == (1, 20, 4, 3, 1)
+    assert tree["prior_predictive"]["x"].shape[2:] == (4, 3, 1)
+    np.testing.assert_allclose(tree["constant_data"]["x_given"], x[..., 1:])
+    assert list(tree["posterior"]["transition_effects"].dims[2:]) == ["state", "covariate", "next"]
+    again = inference.load(posterior.save(tmp_path / "fit"))
+    torch.testing.assert_close(again.table.x, x, equal_nan=True)
+    assert len(again.pair.picture(again).axes) == 8
+    filled = posterior.generate(given=x)
+    torch.testing.assert_close(filled[..., 1:], x[..., 1:])
+    assert filled.isfinite().all()
+
+
 def test_an_autoregression_may_have_covariates_in_its_transitions():
     x = torch.cat([torch.randn(3, 8, 1).cumsum(1), torch.randn(3, 8, 1)], -1)
     pair = zoo.create("hmm", x, emission="autoregressive", covariates=1, act_on="transition")
-    posterior = inference.svi(pair, x, steps=3, draws=5, **QUICK)
-    found = posterior.forecast(x, 2, given=torch.zeros(2, 1), samples=50)
+    found = _known(pair, x, 5, **_drawn(Program(pair, x))).forecast(x, 2, given=torch.zeros(2, 1), samples=50)
     assert found.mean.isfinite().all()
     assert found.mean.shape == (3, 2, 2)

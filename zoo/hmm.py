@@ -194,8 +194,8 @@ class HiddenMarkovModel(SwitchingPair):
     def symmetries(self) -> tuple[Permutation, ...]:
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
             return ()
-        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "log_dwell": 0, "transition_effects": (0, 2), "effects": 0}
-        shown = self.emission.sites
+        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "log_dwell": 0, "transition_effects": (0, 2)}
+        shown = (*self.emission.sites, *(self.on_emission.sites if self.on_emission else ()))
         # What states show tells them apart; how often each is visited, and left, is known far less well.
         return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
 
