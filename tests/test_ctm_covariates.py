@@ -8,6 +8,8 @@ from torch import Tensor
 
 import inference
 import zoo
+from inference.diagnostics.convert import entries
+from inference.rows.stream import as_stream
 from zoo.topics.logit_law import LogitLaw
 
 EFFECTS = torch.tensor([[1.0, -1.0, 0.0], [0.0, 0.0, 0.0]])
@@ -71,19 +73,33 @@ def test_the_law_of_logits_is_the_conjugate_regression():
     torch.testing.assert_close(expected.precision, 55 * torch.linalg.inv(1.5**2 * torch.eye(3) + left.mT @ left), rtol=1e-5, atol=1e-5)
 
 
-def test_sparse_columns_stay_sparse_beside_covariates(fit):
+def test_words_are_told_apart_from_covariates(fit):
+    x, _ = texts()
+    assert fit.topics(2)["word"].isin([str(i) for i in range(12)]).all()
+    completion = fit.completion(fit.table)
+    assert completion.words.sum() == x.sum() / 2
+    # Of twelve words as likely as each other, each has log probability -2.48.
+    assert -2.48 < completion.per_word < -1.5
+    tree = fit.to_arviz(log_likelihood=False)
+    assert list(tree["posterior"]["effects"].coords["covariate"].values) == ["12", "13"]
+    told = {label.partition("[")[0] for label in entries(fit)}
+    assert "effects" in told
+    assert "slopes" not in told
+
+
+def test_sparse_columns_stay_sparse_beside_covariates():
     x, given = texts(60)
-    frame = pd.DataFrame(x.numpy().astype(int), columns=[f"w{i}" for i in range(12)])
-    known = {name: pd.arrays.SparseArray(column.numpy(), fill_value=0.0) for name, column in zip(("party", "year"), given.T, strict=True)}
-    sparse = frame.astype(pd.SparseDtype(int, 0)).assign(**known)
-    pair = zoo.create("ctm", sparse, topics=3, covariates=2)
+    counts = pd.DataFrame(x.numpy().astype(int), columns=[f"w{i}" for i in range(12)]).astype(pd.SparseDtype(int, 0))
+
+    def beside(given: Tensor) -> pd.DataFrame:
+        columns = zip(("party", "year"), given.T, strict=True)
+        return counts.assign(**{name: pd.arrays.SparseArray(column.numpy(), fill_value=0.0) for name, column in columns})
+
+    pair = zoo.create("ctm", beside(given), topics=3, covariates=2)
     assert pair.vocabulary == 12
-    posterior = inference.svi(pair, sparse, batch=30, steps=3, draws=5, device="cpu", compile=False)
-    assert posterior.topics(2)["word"].isin(frame.columns).all()
-    assert np.isfinite(posterior.completion(sparse).per_word)
-    tree = posterior.to_arviz(log_likelihood=False)
-    assert list(tree["posterior"]["effects"].coords["covariate"].values) == ["party", "year"]
+    torch.testing.assert_close(pair.means, given.mean(0))
+    batch = next(as_stream(beside(given)).batches(30, seed=0))
+    assert {tuple(row) for row in batch[:, 12:].tolist()} <= {tuple(row) for row in given.tolist()}
     given[3, 1] = torch.nan
-    sparse = sparse.assign(year=pd.arrays.SparseArray(given[:, 1].numpy(), fill_value=0.0))
     with pytest.raises(ValueError, match="column 'year', row 3: missing"):
-        zoo.create("ctm", sparse, topics=3, covariates=2)
+        zoo.create("ctm", beside(given), topics=3, covariates=2)
