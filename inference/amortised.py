@@ -8,6 +8,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.func import vmap
 
+from .covariates import split
 from .graphs.elimination import row_terms
 from .graphs.lacking import Lacking, explained
 from .program import Program, Values
@@ -45,7 +46,7 @@ def log_evidence(program: Program, values: Values, x: Tensor, samples: int) -> T
     """
     estimate = log_weights(program, values, x, samples).logsumexp(0) - math.log(samples)
     # Nothing was seen of an empty row: its density is one, and need not be estimated.
-    return torch.where(x.isnan().flatten(1).all(1), 0.0, estimate)
+    return torch.where(split(program.pair, x)[0].isnan().flatten(1).all(1), 0.0, estimate)
 
 
 def moments(program: Program, values: Values, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:

@@ -35,6 +35,17 @@ def enough_rows(table: Table, least: int, why: str) -> None:
         raise ValueError(f"{len(table)} row{'s' * (len(table) > 1)} cannot be fitted: {why}")
 
 
+def nothing_missing(table: Table) -> None:
+    """Every value of a table of covariates is there. Raises ValueError."""
+    missing = table.x.isnan().nonzero()
+    if len(missing):
+        row, column = missing[0].tolist()
+        raise ValueError(
+            f"column {table.columns[column]!r}, {table.row(row)}: missing ({len(missing)} such values in all), and covariates are given, "
+            "not modelled: fill it, or drop the row"
+        )
+
+
 def no_empty_rows(table: Table) -> None:
     """No row is missing altogether. Raises ValueError."""
     empty = table.x.isnan().flatten(1).all(1).nonzero()

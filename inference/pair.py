@@ -58,6 +58,9 @@ class Pair(PyroModule):
     - `answers`: name -> function(posterior, ...) that posteriors of the pair have as a method of that name.
     - `picture(posterior)`: the family's own figure, for the report.
     - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
+    - `covariates`: how many of the last columns of rows, along their last axis, are given and not modelled. The observed site holds
+      whole rows, and its distribution passes over these: no density, and in what it draws they are as they were. They may not be missing.
+      What makes rows of nothing is told them (`generate(given=...)`), or takes those of the rows fitted.
 
     An observed distribution that sums a latent of the row out by itself may say more, and `Posterior` then answers more. Each of
     these takes the rows as the observed site has them:
@@ -86,6 +89,7 @@ class Pair(PyroModule):
     answers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     any_length: ClassVar[bool] = False
     undirected: ClassVar[bool] = False
+    covariates: int = 0
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.
@@ -98,8 +102,11 @@ class Pair(PyroModule):
             cls.__init__ = _checked(cls.__init__)
 
     @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
-        """The hyperparameters that the data decide (sizes, scales), for those that the user does not give."""
+    def read(cls, table: Table, covariates: int = 0) -> dict[str, Any]:
+        """The hyperparameters that the data decide (sizes, scales), for those that the user does not give.
+
+        covariates: what the user gives for the hyperparameter of that name, of a pair that has it.
+        """
         return {}
 
     def check(self, table: Table, fitting: bool) -> None:

@@ -190,7 +190,7 @@ class Posterior(AboutRows):
         self, log_likelihood: bool | None = None, *, groups: str | Collection[str] = (), draws: int | None = None, seed: int = 0
     ) -> xr.DataTree:
         """A DataTree of posterior (aligned draws), sample_stats, log_likelihood by row, log_prior by site, observed_data (the rows),
-        constant_data (hyperparameters), and optimization (the loss) for a fit by steps.
+        constant_data (hyperparameters, and `x_given`, the rows' covariates), and optimization (the loss) for a fit by steps.
 
         Arguments:
             log_likelihood: True, False, or None: where rows times draws are at most 10^7; an attribute says that it was left out.

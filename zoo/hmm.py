@@ -1,19 +1,23 @@
 """Hidden Markov model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pyro
 import pyro.distributions as dist
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
 
 from inference import Permutation
+from inference.covariates import split
+from inference.missing import observed
 
 from .by_column import by_column
+from .distributions.given import with_given
 from .series.clusters import clusters, stochastic_em
+from .series.effects import EmissionEffects, TransitionEffects
 from .series.emissions import Family, log, make
 from .series.hidden_markov import HiddenMarkov, stationary
 from .series.switching import SwitchingPair
@@ -27,6 +31,8 @@ class HiddenMarkovModel(SwitchingPair):
     | transition | rows: Dirichlet(concentration + stickiness e_k) | (K, K) | probability of each state (column) after each (row) |
     | initial    | Dirichlet(1, ..., 1), or as `initial` says | (K,)     | probability of each state at the first step          |
     | locs, ...  | the family's: see `zoo/series/emissions` | (K, D)    | what a state shows                                   |
+    | transition_effects | Normal(0, effect_scale / spread_c), adding up to zero | (K, C, K) | of covariates on the logits of a transition |
+    | effects    | Normal(0, effect_scale spread_d / spread_c) | (K, D, C) | of covariates on what a state shows                |
     | z          | Markov chain, summed out                  | (N, T)    | state at each step                                   |
     | x          | emission[z]                               | (N, T, D) | the series; `NaN` is integrated out                  |
     | stationary | derived                                   | (K,)      | share of the steps spent in each state, in the long run |
@@ -38,7 +44,12 @@ class HiddenMarkovModel(SwitchingPair):
     and is too narrow where they are not. Dwell times are in logarithms because under a flat prior they have no finite mean: a state
     may never be left. Quantiles carry over: the median of the steps is the exponential of the median here.
 
-    Reference: Zucchini & MacDonald 2009, "Hidden Markov models for time series", Chapman & Hall; Rabiner 1989, Proc. IEEE 77.
+    With covariates, the last C columns of a step, which are given and not modelled, this is an input-output hidden Markov model, or a
+    switching regression (`zoo/series/effects.py`). An effect is that of one unit of a covariate, and what is said of transitions and
+    emissions holds where covariates are at their means. They may be missing past the end of a series only.
+
+    Reference: Zucchini & MacDonald 2009, "Hidden Markov models for time series", Chapman & Hall; Rabiner 1989, Proc. IEEE 77; Bengio &
+    Frasconi 1995, "An input output HMM architecture", NeurIPS 7.
 
     Arguments:
         states: K, how many states.
@@ -49,9 +60,13 @@ class HiddenMarkovModel(SwitchingPair):
         initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
         concentration: of the Dirichlet prior on each row of the transition.
         stickiness: added to the concentration on the diagonal: the prior's preference for staying.
-        center: prior mean of the states' locations or means, one number or one a column. Read off the data: the columns' means.
-        spread: gaussian, student, autoregressive: scale of the data, one number or one a column. Read off the data: the columns' standard
-            deviations.
+        covariates: C, how many of a step's last columns are given.
+        act_on: what covariates act on: `transition`, `emission` (none that is categorical or autoregressive), or `both`.
+        effect_scale: prior scale of the effect of one spread of a covariate, in units of the columns' spreads, or on logits and logarithms.
+        center: prior mean of the states' locations or means, one number or one a column, covariates too. Read off the data: the
+            columns' means.
+        spread: gaussian, student, autoregressive, covariates: scale of the data, one number or one a column. Read off the data: the
+            columns' standard deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
         state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
         shrinkage: gaussian, student, autoregressive: how many steps the prior's opinion on a location is worth.
@@ -82,18 +97,37 @@ class HiddenMarkovModel(SwitchingPair):
         smoothing: PositiveFloat = 1.0,
         lags: PositiveInt = 1,
         lag_scale: PositiveFloat = 0.5,
+        covariates: NonNegativeInt = 0,
+        act_on: Literal["transition", "emission", "both"] = "both",
+        effect_scale: PositiveFloat = 1.0,
     ) -> None:
-        self.states, self.dim, self.initial = states, dim, initial
-        center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
+        self.states, self.dim, self.initial, self.covariates = states, dim, initial, covariates
+        center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
         options |= {"lags": lags, "lag_scale": lag_scale}
-        self.emission = make(emission, states, center, spread, options)
+        self.emission = make(emission, states, center[:dim], spread[:dim], options)
+        self.register_buffer("means", center[dim:] if covariates else None)
+        self._take_covariates(act_on, spread, effect_scale)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
         self.register_buffer("first", _initial(initial, states))
         if initial == "free":
             self.q_initial = PyroParam(self.first.clone(), constraints.positive)
+
+    def _take_covariates(self, act_on: str, spread: Tensor, scale: float) -> None:
+        """What covariates act on, if there are any. Raises ValueError where they cannot."""
+        self.on_transition = self.on_emission = None
+        spread, spreads = spread.split((self.dim, self.covariates))
+        if self.covariates and self.states > 1 and act_on != "emission":
+            self.on_transition = TransitionEffects(self.states, spreads, scale)
+        if self.covariates and act_on != "transition":
+            if self.emission.moved is None:
+                raise ValueError(
+                    f"emission={self.hyperparameters['emission']!r}: covariates cannot move categories or an autoregression; "
+                    "say act_on='transition'"
+                )
+            self.on_emission = EmissionEffects(self.states, self.emission.unit_of(spread), spreads, scale)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         transition = pyro.sample("transition", dist.Dirichlet(self.concentration).to_event(1))
@@ -104,49 +138,74 @@ class HiddenMarkovModel(SwitchingPair):
         initial = long_run if self.initial == "stationary" else self.first
         if self.initial == "free":
             initial = pyro.sample("initial", dist.Dirichlet(self.first))
-        emission = self.emission.model()
+        moves, emission, (_, given) = log(transition), self.emission.model(), self._parted(x)
+        if self.on_transition:
+            moves = self.on_transition.model(moves, given)
+        if self.on_emission:
+            emission = self.emission.moved(emission, self.on_emission.model(given))
         with self.rows(x, size):
-            chain = HiddenMarkov(log(initial), log(transition), emission, x.shape[1])
-            pyro.sample("x", chain, obs=x.reshape(*x.shape[:2], self.dim))
+            chain = HiddenMarkov(log(initial), moves, emission, x.shape[1])
+            pyro.sample("x", with_given(chain, split(self, x)[1]), obs=self._whole(x))
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         pyro.sample("transition", dist.Dirichlet(self.q_transition).to_event(1))
         if self.initial == "free":
             pyro.sample("initial", dist.Dirichlet(self.q_initial))
         self.emission.guide()
+        for effects in filter(None, (self.on_transition, self.on_emission)):
+            effects.guide()
+
+    def _parted(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The series (N, T, D), and their covariates (N, T, C) less their means."""
+        own, given = split(self, x)
+        return own.reshape(*x.shape[:2], self.dim), observed(given - self.means)[0] if self.covariates else given
+
+    def _whole(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:2], self.dim + self.covariates)
 
     def start(self, x: Tensor) -> None:
-        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM)."""
-        series = x.reshape(*x.shape[:2], self.dim)
+        """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM).
+
+        Before there are clusters, covariates are taken to do the same in all states.
+        """
+        series, given = self._parted(x)
         seen = (~series.isnan()).any(-1)
-        self._refit(series, *clusters(series, self.emission.features(series[seen]), self.states))
+        level = self._unmoved(series, given, series.new_full((*series.shape[:2], self.states), 1 / self.states))
+        self._refit(series, given, *clusters(level, self.emission.features(level[seen]), self.states))
 
         def refit(chain: HiddenMarkov) -> None:
-            member, moves = chain.smoothed(series)
-            self._refit(series, member, moves.sum(0))
+            member, moves = chain.smoothed(self._whole(x))
+            self._refit(series, given, member, moves.sum(0))
 
         stochastic_em(self, x, refit)
 
-    def _refit(self, series: Tensor, member: Tensor, moves: Tensor) -> None:
+    def _refit(self, series: Tensor, given: Tensor, member: Tensor, moves: Tensor) -> None:
         """The guide as the posterior given the states' probabilities at each step (N, T, K) and the expected transitions (K, K)."""
         self.q_transition = self.concentration + moves
         if self.initial == "free":
             self.q_initial = self.first + member[:, 0].sum(0)
-        self.emission.refit(series, member)
+        self.emission.refit(self._unmoved(series, given, member), member)
+
+    def _unmoved(self, series: Tensor, given: Tensor, member: Tensor) -> Tensor:
+        """The series as they would be without what covariates do to them, which the guide is told."""
+        return self.on_emission.refit(self.emission, series, given, member) if self.on_emission else series
 
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
             return ()
-        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "log_dwell": 0}
-        shown = self.emission.sites
+        own = {"transition": (0, 1), "initial": 0, "stationary": 0, "log_dwell": 0, "transition_effects": (0, 2)}
+        shown = (*self.emission.sites, *(self.on_emission.sites if self.on_emission else ()))
         # What states show tells them apart; how often each is visited, and left, is known far less well.
         return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
         own = {"transition": ("state", "next"), "initial": ("state",), "stationary": ("state",), "log_dwell": ("state",), "z": ("state",)}
-        return {**own, **self.emission.dims}
+        return {**own, **self.emission.dims, **TransitionEffects.dims, **EmissionEffects.dims}
+
+    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+        return {**super().coords(columns), "covariate": list(range(self.covariates))}
 
 
 def _initial(initial: str | list[float], states: int) -> Tensor:

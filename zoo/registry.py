@@ -82,7 +82,8 @@ def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
         return cls(**given)
     table = glance(x)
     fit_for(table, None)
-    read = cls.read(table)
+    told = {"covariates": given["covariates"]} if given.get("covariates") else {}
+    read = cls.read(table, **told)
     try:
         pair = cls(**{**read, **given})
     except ValueError:

@@ -5,10 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyro
 import pyro.distributions as dist
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from inference import Pair, Table, checks
+from inference.covariates import split
 
 from .by_column import by_column, center_and_spread
 from .codes import pictures
@@ -17,6 +18,7 @@ from .codes.laws import LAWS
 from .codes.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from .codes.nets import mlp, restart
 from .codes.priors import Bent, Mixture, StandardNormal, Vamp
+from .distributions.given import with_given
 
 
 class VariationalAutoencoder(Pair):
@@ -28,6 +30,8 @@ class VariationalAutoencoder(Pair):
     | z       | Normal(0, 1), or another `prior`      | (N, Q) | code of each row                                     |
     | x       | `likelihood`(decoder(z)), each column | (N, D) | the rows; `NaN` is integrated out                    |
 
+    With covariates, the last C columns of what it reads, which are given and not modelled, decoder and encoder are shown these too, in
+    units of their spread from their means: the code is of what they do not say.
     The guide is Normal for each code, with the mean and scales that an encoder with the same layers, backwards, gives for the row;
     or, with `covariance` "full", the mean and a Cholesky factor; or, with "flow", a Normal that is bent. Guides are in
     `zoo/codes/laws.py`, priors in `zoo/codes/priors.py`, the families of `x` in `zoo/codes/likelihoods.py`. With no hidden layer and
@@ -36,7 +40,8 @@ class VariationalAutoencoder(Pair):
 
     Reference: Kingma & Welling 2014, "Auto-encoding variational Bayes", ICLR; Rezende, Mohamed & Wierstra 2014, "Stochastic
     backpropagation and approximate inference in deep generative models", ICML; Lucas, Tucker, Grosse & Norouzi 2019, "Don't blame
-    the ELBO!", NeurIPS (the linear one).
+    the ELBO!", NeurIPS (the linear one); Sohn, Lee & Yan 2015, "Learning structured output representation using deep conditional
+    generative models", NeurIPS (covariates).
 
     Arguments:
         latents: Q, how many numbers a code has.
@@ -52,15 +57,16 @@ class VariationalAutoencoder(Pair):
         noise: standard deviation of "gaussian", learnt if it is not given.
         categories: V, of "categorical". Read off the data: one more than the largest.
         mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
-        center: what the encoder takes for zero, one number or one a column. Read off the data: the columns' means.
-        spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        center: what networks take for zero, one number or one a column, covariates too. Read off the data: the columns' means.
+        spread: scale of the data, one number or one a column, covariates too. Read off the data: the columns' standard deviations.
+        covariates: C, how many of the last columns are given.
     """
 
     objective = "mean_field"
     recipe = {"lr": 0.01, "particles": 1}
     unsuited = {"mcmc": "the weights of its networks are learnt as a point, and have no prior to draw them by; use svi"}
     laws: ClassVar[dict[str, type[nn.Module]]] = LAWS
-    labels = 0  # that rows may have in a column more, which encoder and decoder are told: those of the pair `cvae`
+    labels = 0  # that rows may have in a column more: those of the pair `cvae`
 
     def __init__(
         self,
@@ -79,11 +85,15 @@ class VariationalAutoencoder(Pair):
         mask: bool = False,
         center: float | list[float] = 0.5,
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
+        covariates: NonNegativeInt = 0,
     ) -> None:
         if latents > dim:
             raise ValueError(f"latents={latents} must be at most the {dim} columns; a code as long as its row tells nothing in short")
-        self.latents, self.dim, self.mask = latents, dim, mask
-        center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
+        self.latents, self.dim, self.mask, self.covariates = latents, dim, mask, covariates
+        center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
+        for name, values in {"means": center, "scales": spread}.items():
+            self.register_buffer(name, values[dim:] if covariates else None)
+        center, spread = center[:dim], spread[:dim]
         self.likelihood = {
             "bernoulli": lambda: Bernoulli(center),
             "continuous_bernoulli": lambda: ContinuousBernoulli(center),
@@ -91,13 +101,8 @@ class VariationalAutoencoder(Pair):
             "categorical": lambda: Categorical(categories),
         }[likelihood]()
         law = self.laws[covariance](latents)
-        encoder, self.decoder = self.networks(latents + self.labels, law.outputs * latents)
-        self.prior = {
-            "normal": lambda: StandardNormal(latents),
-            "mixture": lambda: Mixture(latents, components),
-            "vampprior": lambda: Vamp(dim * (self.likelihood.inputs + mask) + self.labels, components),
-            "flow": lambda: Bent(latents),
-        }[prior]()
+        encoder, self.decoder = self.networks(latents + self.beside, law.outputs * latents)
+        self.prior = self._prior(prior, components)
         for name, net in zip(self.names, (encoder, law), strict=True):
             setattr(self, name, net)
 
@@ -106,23 +111,39 @@ class VariationalAutoencoder(Pair):
         """Of encoder and law. A VampPrior makes of the guide a part of the model, and names with q_ are of what is the guide's alone."""
         return ("encoder", "law") if self.hyperparameters.get("prior") == "vampprior" else ("q_encoder", "q_law")
 
+    @property
+    def beside(self) -> int:
+        """How many numbers encoder and decoder are told beside the row or its code: of its label, or covariates."""
+        return self.labels + self.covariates
+
+    def _prior(self, name: str, components: int) -> nn.Module:
+        """The prior of codes."""
+        return {
+            "normal": lambda: StandardNormal(self.latents),
+            "mixture": lambda: Mixture(self.latents, components),
+            "vampprior": lambda: Vamp(self.dim * (self.likelihood.inputs + self.mask) + self.beside, components),
+            "flow": lambda: Bent(self.latents),
+        }[name]()
+
     def networks(self, inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
         """An encoder that gives `outputs` numbers of what it sees of a row, and a decoder that takes `inputs`."""
         given, blocks = self.hyperparameters, [self.likelihood.inputs, *[1] * self.mask]
         hidden = given["hidden"]
         if given["network"] == "convolution":
             shape = image_shape(given["image"], self.dim, len(hidden))
-            return Encoder(shape, blocks, hidden[::-1], outputs, self.labels), Decoder(inputs, hidden, shape, self.likelihood.outputs)
+            return Encoder(shape, blocks, hidden[::-1], outputs, self.beside), Decoder(inputs, hidden, shape, self.likelihood.outputs)
         if given["image"] is not None:
             raise ValueError(f"image={given['image']} is of network='convolution'; a dense one sees columns in no order")
-        return mlp([self.dim * sum(blocks) + self.labels, *hidden[::-1], outputs]), mlp(
+        return mlp([self.dim * sum(blocks) + self.beside, *hidden[::-1], outputs]), mlp(
             [inputs, *hidden, self.dim * self.likelihood.outputs]
         )
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
             z = pyro.sample("z", self.prior.codes(x, self.law_of_codes))
-            pyro.sample("x", self.likelihood.rows(self.decoder(z)), obs=x)
+            _, given = split(self, x)
+            made = self.decoder(torch.cat([z, self.told(given)], -1) if self.covariates else z)
+            pyro.sample("x", with_given(self.likelihood.rows(made), given), obs=x)
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -130,8 +151,14 @@ class VariationalAutoencoder(Pair):
 
     def seen(self, x: Tensor) -> Tensor:
         """(rows, numbers) what the encoder sees of rows."""
-        seen = self.likelihood.features(x)
-        return torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen
+        own, given = split(self, x)
+        seen = self.likelihood.features(own)
+        seen = torch.cat([seen, own.isnan().to(x.dtype)], -1) if self.mask else seen
+        return torch.cat([seen, self.told(given)], -1) if self.covariates else seen
+
+    def told(self, given: Tensor) -> Tensor:
+        """(rows, C) covariates in units of their spread."""
+        return (given - self.means) / self.scales
 
     def law_of_codes(self, seen: Tensor) -> dist.TorchDistribution:
         """The guide's, of rows of which the encoder sees so much."""
@@ -152,8 +179,11 @@ class VariationalAutoencoder(Pair):
         return self.hyperparameters["likelihood"] != "categorical"
 
     @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
-        return cls.read_columns(table.x.flatten(1))
+    def read(cls, table: Table, covariates: int = 0) -> dict[str, Any]:
+        if not covariates:
+            return cls.read_columns(table.x.flatten(1))
+        own, given = (part.x.flatten(1) for part in table.parted(covariates))
+        return {**cls.read_columns(own), **center_and_spread(torch.cat([own, given], 1))}
 
     @staticmethod
     def read_columns(x: Tensor) -> dict[str, Any]:
@@ -163,7 +193,10 @@ class VariationalAutoencoder(Pair):
         return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
-        checks.columns_alike(table, self.dim, *self.likelihood.wrong(table.x), fitting)
+        checks.two_dimensional(table, self.dim + self.covariates)
+        own, given = table.parted(self.covariates)
+        checks.nothing_missing(given)
+        checks.columns_alike(own, self.dim, *self.likelihood.wrong(own.x), fitting)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

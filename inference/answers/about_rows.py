@@ -60,8 +60,11 @@ class AboutRows:
         """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).
 
         Or as many rows as there are `latents`, which are theirs, as `expected` takes them; or the rows `given`, in which each hole is
-        filled by a draw given what is seen of its row. `impute` has the means of such draws.
+        filled by a draw given what is seen of its row. `impute` has the means of such draws. Of a pair with covariates new rows are
+        these, with `NaN` but for the covariates; and `latents` go with `given` too.
         """
+        if latents is not None and given is not None and self.pair.covariates:
+            return decoding.drawn(self, latents, seed, given)
         if sum(value is not None for value in (rows, latents, given)) != 1:
             raise ValueError("give the number of rows to generate, or the latents= that they are to have, or given=, rows with holes")
         if given is not None:
@@ -79,13 +82,14 @@ class AboutRows:
 
         return fidelity.fidelity(self, x, rows, seed)
 
-    def expected(self: "Posterior", latents: Any) -> Any:
+    def expected(self: "Posterior", latents: Any, *, given: Any = None) -> Any:
         """(rows, ...) the means of rows with the given latents, over draws; as a DataFrame if the rows fitted were one.
 
         latents: (rows, Q) as `encode` gives them, their axes as in `aligned`; a dict by name where rows have several; (rows,) codes
             where they are discrete. Raises ValueError for other shapes, and TypeError where rows have no latents or no mean.
+        given: of a pair with covariates, as many rows that hold them, or one for all.
         """
-        return decoding.expected(self, latents)
+        return decoding.expected(self, latents, given)
 
     def interpolate(self: "Posterior", a: Any, b: Any, *, steps: int = 8, path: str = "straight") -> "paths.Path":
         """From each row of `a` to the same of `b` through their latents, in so many steps, both ends included.
@@ -94,7 +98,7 @@ class AboutRows:
             means change least (see `paths.py`). Beyond 20 draws of what rows share, 20 evenly spread are averaged over.
 
         Returns: `.latents` (pairs, step, Q), `.rows` (pairs, step, ...), `.length` (pairs,) of the way in the space of rows. Raises
-        TypeError for rows without a continuous latent, or without a mean.
+        TypeError for rows without a continuous latent, or without a mean, and ValueError for a pair with covariates.
         """
         return paths.interpolate(self, a, b, steps, path)
 
@@ -170,9 +174,11 @@ class AboutRows:
         """(row, T) log predictive density of each step given those before it; the steps of a series add up to its `score`."""
         return sequences.score_steps(self, x)
 
-    def forecast(self: "Posterior", x: Any, steps: int, *, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
+    def forecast(self: "Posterior", x: Any, steps: int, *, given: Any = None, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
         """The next `steps` of each series, after the last step that was seen, from `samples` draws.
 
-        Raises ValueError for no steps, and for more than memory holds of one series.
+        given: of a pair with covariates, what they are in these steps: (steps, covariates) for all series, or (rows, steps, covariates).
+
+        Raises ValueError for no steps, for more than memory holds of one series, and for covariates that are lacking or not asked for.
         """
-        return sequences.forecast(self, x, steps, samples, seed)
+        return sequences.forecast(self, x, steps, given, samples, seed)

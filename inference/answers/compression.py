@@ -145,6 +145,8 @@ def _only_latent(posterior: "Posterior", program: Program) -> str:
         laws = [poutine.trace(run).get_trace(program.x).nodes[name]["fn"] for run in (program.pair.guide, program.pair.model)]
         if not all(isinstance(law, Independent) and isinstance(law.base_dist, Normal) for law in laws):
             why = f"the latent {name!r} is not Normal and independent, in the guide and in the prior"
+        elif program.pair.covariates:
+            why = "its covariates are no part of the message, and would have to be known to whoever reads it"
         elif not program.knows("probabilities"):
             why = "its columns are no codes with probabilities"
     if why:

@@ -11,11 +11,12 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
+from ..covariates import hollow, refuse_untold
 from ..graphs.graph import batched
 from ..program import Program, Values, run_unobserved
 from ..run import at_least, seeded
 from .latent import Encoded, encode
-from .predictive import averaged, new_row
+from .predictive import averaged, new_row, program_for
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -31,30 +32,30 @@ class Latent(NamedTuple):
     discrete: bool
 
 
-def expected(posterior: "Posterior", latents: Any) -> Any:
+def expected(posterior: "Posterior", latents: Any, given: Any = None) -> Any:
     """See `Posterior.expected`."""
-    program, chosen = _chosen(posterior, latents)
+    program, chosen = _chosen(posterior, latents, given)
     refuse_no_mean(posterior, program)
     mean = averaged(posterior, program, lambda values, x: law_given(program, values | chosen, x).mean.reshape(x.shape), posterior.aligned)
     return dressed(posterior, mean.to(program.x))
 
 
-def drawn(posterior: "Posterior", latents: Any, seed: int) -> Any:
+def drawn(posterior: "Posterior", latents: Any, seed: int, given: Any = None) -> Any:
     """See `Posterior.generate`."""
     at_least(0, seed=seed)
-    program, chosen = _chosen(posterior, latents, some=True)
+    program, chosen = _chosen(posterior, latents, given, some=True)
     names, count = [*program.parameters], len(program.x)
     with seeded(seed, posterior.device):
         which = torch.randint(posterior.shape[0] * posterior.shape[1], (count,), device=posterior.device)
         values = {name: posterior.aligned[name].flatten(0, 1)[which] for name in names}
 
-        def one(given: tuple[Values, Values, Tensor]) -> Tensor:
-            shared, row = given[0], {name: value[None] for name, value in given[1].items()}
+        def one(drawn: tuple[Values, Values, Tensor, Tensor]) -> Tensor:
+            shared, row, x = drawn[0], {name: value[None] for name, value in drawn[1].items()}, drawn[2][None]
             if program.knows("given"):
-                return law_given(program, shared | row, program.x[:1]).sample()
-            return new_row(program, shared | row, program.x[:1])
+                return law_given(program, shared | row, x).sample()
+            return new_row(program, shared | row, x)
 
-        new = batched(one, missing=False)((values, chosen, which))
+        new = batched(one, missing=False)((values, chosen, program.x, which))
     return dressed(posterior, new.reshape(program.x.shape))
 
 
@@ -70,8 +71,11 @@ def refuse_no_mean(posterior: "Posterior", program: Program) -> None:
         raise TypeError(f"{posterior.name}: the distribution of {program.observed[0]!r} has no mean, such as categories have none")
 
 
-def _chosen(posterior: "Posterior", latents: Any, some: bool = False) -> tuple[Program, Values]:
-    """The model on as many rows as there are chosen latents, and these, checked, by name. some: whether others may be left to chance."""
+def _chosen(posterior: "Posterior", latents: Any, rows: Any = None, some: bool = False) -> tuple[Program, Values]:
+    """The model on as many rows as there are chosen latents, and these, checked, by name.
+
+    rows: that hold the covariates of a pair which has some. some: whether others may be left to chance.
+    """
     like, shape = posterior.like, posterior.how["row_shape"]
     program = Program(posterior.pair, like.new_zeros(1, *shape))
     sites = _latents(posterior, program)
@@ -83,7 +87,18 @@ def _chosen(posterior: "Posterior", latents: Any, some: bool = False) -> tuple[P
     counts = {len(value) for value in values.values()}
     if len(counts) > 1:
         raise ValueError(f"{posterior.name}: the latents are of different numbers of rows: {sorted(counts)}")
-    return Program(posterior.pair, like.new_zeros(counts.pop(), *shape)), values
+    return Program(posterior.pair, _blank(posterior, counts.pop(), rows)), values
+
+
+def _blank(posterior: "Posterior", count: int, rows: Any) -> Tensor:
+    """(count, ...) rows of zeros but for the covariates, which are those of `rows`. Raises ValueError for rows that are not as many."""
+    if rows is None:
+        refuse_untold(posterior.pair, "hand in rows that hold these: given=rows")
+        return posterior.like.new_zeros(count, *posterior.how["row_shape"])
+    known = program_for(posterior, rows)[0].x
+    if len(known) not in (1, count):
+        raise ValueError(f"{posterior.name}: there are {count} latents, and {len(known)} rows are given; give as many, or one for all")
+    return hollow(posterior.pair, known, 0.0).expand(count, *known.shape[1:])
 
 
 def _checked(posterior: "Posterior", name: str, value: Tensor, latent: Latent) -> Tensor:
@@ -141,6 +156,7 @@ def prior_codes(posterior: "Posterior", count: int) -> Tensor:
 
 def decoder(posterior: "Posterior", draws: int) -> tuple[Program, Decoder]:
     """A function, for torch's transforms, from latents (rows, Q) to the mean of their rows (rows, numbers), over so many draws."""
+    refuse_untold(posterior.pair, "ask for rows of chosen latents: posterior.expected(latents, given=rows)")
     program = Program(posterior.pair, posterior.like.new_zeros(1, *posterior.how["row_shape"]))
     refuse_no_mean(posterior, program)
     (name,) = _latents(posterior, program)

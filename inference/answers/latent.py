@@ -1,6 +1,7 @@
 """What a posterior says about the latents of rows: their probabilities, and what is missing."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from ..amortised import SAMPLES, given_rows, log_weight, moments
+from ..covariates import hollow, split
 from ..graphs.graph import batched
 from ..memory import at_once
 from ..program import Program, Values
@@ -18,7 +20,7 @@ from ..record import columns
 from ..rows.table import Table
 from ..run import at_least, seeded
 from ..undirected.gibbs import completed
-from .predictive import averaged, over_draws, program_for, row_chunks
+from .predictive import averaged, new_row, over_draws, program_for, row_chunks
 from .refill import drawn, refilled
 
 if TYPE_CHECKING:
@@ -164,19 +166,30 @@ def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
         if posterior.pair.undirected:
             new = completed(program, program.x)[0]
         elif program.amortised:
-            new = drawn(posterior, program, _fill)
+            new = _drawn(posterior, program)
         else:
-            new = _each_by_a_draw(posterior, program)
+            new = _each_by_a_draw(posterior, program, _fill)
     return table.dress(new.to(table.x), table.columns)
 
 
-def _each_by_a_draw(posterior: "Posterior", program: Program) -> Tensor:
-    """(rows, ...) the rows with their holes filled, each given a draw of the posterior at random."""
+def _drawn(posterior: "Posterior", program: Program) -> Tensor:
+    """(rows, ...) the rows with their holes filled; those of which nothing is seen, covariates apart, as the model makes new ones."""
+    empty, new = split(program.pair, program.x)[0].isnan().flatten(1).all(1), program.x.clone()
+    if empty.any():
+        blank = Program(program.pair, hollow(program.pair, program.x[empty], 0.0))
+        new[empty] = _each_by_a_draw(posterior, blank, new_row).reshape(blank.x.shape)
+    if not empty.all():
+        new[~empty] = drawn(posterior, Program(program.pair, program.x[~empty]), _fill)
+    return new
+
+
+def _each_by_a_draw(posterior: "Posterior", program: Program, make: Callable[[Program, Values, Tensor], Tensor]) -> Tensor:
+    """(rows, ...) what `make` makes of each row (1, ...), given a draw of the posterior at random."""
     chosen = torch.randint(math.prod(posterior.shape), (len(program.x),), device=posterior.device)
     values = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
 
     def one(draw: tuple[Values, Tensor], _: Tensor) -> Tensor:
-        return _fill(program, draw[0], draw[1][None])[0]
+        return make(program, draw[0], draw[1][None])[0]
 
     return batched(one, program.missing, at_once(8 * program.x[0].numel()))((values, program.x), chosen)
 

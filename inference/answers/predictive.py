@@ -15,6 +15,7 @@ from torch.distributions import biject_to
 from torch.utils._pytree import tree_map
 
 from ..amortised import SAMPLES, log_evidence
+from ..covariates import refuse_untold
 from ..graphs.graph import batched
 from ..graphs.lacking import explained
 from ..memory import at_once
@@ -220,6 +221,7 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     """See `Posterior.generate`."""
     posterior.pair.refuse_unsuited("generate")
     at_least(1, rows=rows)
+    refuse_untold(posterior.pair, "hand in rows that hold these, and NaN elsewhere: generate(given=rows)")
     template = blank_row(posterior)
     program = program_of(posterior, template)
     with seeded(seed, posterior.device):

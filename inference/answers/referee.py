@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..amortised import log_evidence
+from ..covariates import refuse_untold
 from ..graphs.graph import batched
 from ..memory import at_once
 from ..places import log_mean, relative_error
@@ -43,6 +44,7 @@ def bracketed(posterior: "Posterior", rows: int, samples: int, chains: int, plac
     """See `Posterior.bracketed`."""
     at_least(1, rows=rows, samples=samples)
     _check(posterior, chains, places, seed)
+    refuse_untold(posterior.pair, "ask of rows that there are: posterior.score(x) and posterior.annealed(x)")
     template = _annealable(program_of(posterior, blank_row(posterior)))
     first = {name: posterior.draws[name][:1, :1] for name in template.parameters}
     shared = {name: value.reshape(1, 1, *value.shape[2:]) for name, value in first.items()}

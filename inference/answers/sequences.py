@@ -6,7 +6,8 @@ The observed distribution of such a pair has these methods, each for a batch of 
   states; of K continuous ones with mean and variance (*batch, T, K);
 - `paths(value)`: states drawn given the series, (*batch, T) or (*batch, T, K); `decode(value)`: the likeliest of one of K, (*batch, T);
 - `increments(value)`: the log density of each step given those before it, (*batch, T);
-- `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...).
+- `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...), without
+  the covariates. Of a pair that has some, `value` is longer than the series by as many steps, of which only the covariates are known.
 
 Where several chains of states, M, move a series together, discrete states have one more axis, of length M, after that of the steps.
 """
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from ..covariates import longer, split, told_ahead
 from ..diagnostics.quantities import quantile
 from ..memory import CELLS, at_once
 from ..program import Program, Values
@@ -99,10 +101,11 @@ def step_densities(posterior: "Posterior", last: int) -> np.ndarray:
     return np.concatenate([part[:, 0, -last:].double().cpu().numpy() for part in parts])
 
 
-def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int) -> Forecast:
+def forecast(posterior: "Posterior", x: Any, steps: int, given: Any, samples: int, seed: int) -> Forecast:
     """See `Posterior.forecast`."""
     at_least(1, steps=steps, samples=samples)
     program, table = _series(posterior, x, "forecast")
+    known = told_ahead(posterior.pair, program.x, steps, given)
     aligned = {name: posterior.aligned[name].flatten(0, 1) for name in program.parameters}
     cells = samples * steps * (_states(program, posterior) + table.x[0, 0].numel())
     if cells > LONGEST:
@@ -110,15 +113,19 @@ def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
         drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
-        parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(at_once(cells))]
+        rows = longer(posterior.pair, program.x, known), known
+        chunks = zip(*(values.split(at_once(cells)) for values in rows), strict=True)
+        parts = [_next(posterior, Program(posterior.pair, some), ahead, drawn) for some, ahead in chunks]
     return tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
 
 
-def _next(posterior: "Posterior", program: Program, steps: int, drawn: Values) -> Forecast:
-    """The forecast of some rows, from a sample of each draw (1, sample, *site)."""
+def _next(posterior: "Posterior", program: Program, known: Tensor, drawn: Values) -> Forecast:
+    """The forecast of some rows, from a sample of each draw (1, sample, *site). known: (rows, steps, C) covariates of what follows."""
+    steps = known.shape[1]
     each = 1 + steps // program.x.shape[1]
     states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn, each)
-    values = values.reshape(len(values), len(program.x), steps, *program.x.shape[2:])
+    values = values.reshape(len(values), len(program.x), steps, *split(posterior.pair, program.x)[0].shape[2:])
+    values = torch.cat([values, known.expand(len(values), *known.shape)], -1) if known.shape[-1] else values
     low, high = (quantile(values, share) for share in (0.05, 0.95))
     sd, mean = torch.std_mean(values.double(), 0, correction=0)
     return Forecast(mean, sd, low, high, _among(states, _states(program, posterior)))

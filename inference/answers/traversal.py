@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..covariates import refuse_untold
 from .decoding import as_tensor, codes, expected, prior_codes
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def traverse(posterior: "Posterior", latent: int, row: Any, values: Any) -> Trav
     known = _known(posterior)
     if row is None and known is None:
         raise ValueError(f"{posterior.name} kept no rows to begin at; give row=")
+    if row is None:
+        refuse_untold(posterior.pair, "say of which row they are: row=")
     begin = known.mean(0, keepdim=True) if row is None else codes(posterior, row)
     if len(begin) != 1:
         raise ValueError(f"row= must be one row, not {len(begin)}")
@@ -38,7 +41,7 @@ def traverse(posterior: "Posterior", latent: int, row: Any, values: Any) -> Trav
         raise ValueError(f"values= must be two numbers or more, not of shape {tuple(at.shape)}")
     moved = begin.repeat(len(at), 1)
     moved[:, latent] = at
-    rows = as_tensor(expected(posterior, moved), begin)
+    rows = as_tensor(expected(posterior, moved, row if posterior.pair.covariates else None), begin)
     flat = rows.flatten(1)
     names = posterior.how["columns"] if rows.dim() == 2 else range(flat.shape[1])
     found = {"change": flat[-1] - flat[0], "range": flat.amax(0) - flat.amin(0)}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..covariates import new_like, split
 from ..posterior import Posterior
 from ..saving.storage import load
 from .fault import Fault
@@ -39,7 +40,7 @@ def _answers(subject: Subject, posterior: Posterior) -> Iterator[tuple[str, Tens
         yield "log_likelihood", posterior.log_likelihood(x), (*posterior.shape, len(x))
         yield "score", posterior.score(x), (len(x),)
     if subject.suits("generate"):
-        yield "generate", posterior.generate(5), (5, *x.shape[1:])
+        yield "generate", new_like(posterior, subject.blank(5)), (5, *x.shape[1:])
 
 
 def _encoded(subject: Subject, posterior: Posterior, method: str) -> Iterator[Fault]:
@@ -67,7 +68,8 @@ def _codes(posterior: Posterior, x: Tensor) -> list[Any]:
 def holes_are_integrated_out(subject: Subject) -> Iterator[Fault]:
     """`NaN` is a missing value: a row of nothing has density one, and holes are filled with what they may be."""
     x = subject.x.clone()
-    x[0], x[1, -1] = torch.nan, torch.nan
+    own, _ = split(subject.pair, x)
+    own[0], own[1, -1] = torch.nan, torch.nan
     seen = ~x.isnan()
     for method in subject.methods:
         posterior = subject.posterior(method)

@@ -25,7 +25,7 @@ def simulated_rows_are_recovered(subject: Subject) -> Iterator[Fault]:
     """
     if not subject.suits("log_likelihood"):
         return  # rows have no density to judge by
-    like = torch.zeros(ROWS + HELD, *subject.x.shape[1:], dtype=subject.x.dtype, device=subject.x.device)
+    like = subject.blank(ROWS + HELD)
     made = _made(subject, like)
     if isinstance(made, Fault):
         yield made
@@ -49,7 +49,7 @@ def ranks_are_uniform(subject: Subject) -> Iterator[Fault]:
     tails as it should be."""
     if subject.program.amortised:
         return  # what rows share is a point, or not known by itself: `calibrate` has nothing to rank
-    like = torch.zeros(20, *subject.x.shape[1:], dtype=subject.x.dtype)
+    like = subject.blank(20)
     found = calibrate(subject.pair, rows=like, simulations=SIMULATIONS, steps=800, particles=2, compile=False, device="cpu", progress=False)
     missed = found.table.index[(found.table["z_mean"].abs() > OFF) | (found.table["z_sd"] > WIDE)]
     for name in missed:

@@ -13,6 +13,7 @@ from pyro import poutine
 from torch import Tensor
 
 from ..amortised import given_rows
+from ..covariates import hollow
 from ..graphs.functorch import traceable
 from ..graphs.unconstrained import Flat
 from ..missing import known_missing
@@ -89,6 +90,10 @@ class Subject:
             for parameter in pair.parameters():
                 parameter += 0.1 * torch.randn_like(parameter)
         return Subject(pair, self.x)
+
+    def blank(self, count: int) -> Tensor:
+        """(count, ...) rows of zeros but for the covariates, which are those of the rows over and over."""
+        return hollow(self.pair, self.x[torch.arange(count, device=self.x.device) % len(self.x)], 0.0)
 
     @contextmanager
     def unchecked(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from ..answers.predictive import LOGS, rows_of, some_rows
 from ..answers.sequences import step_densities
+from ..covariates import split
 from ..program import Program
 from .elpd import elpd_data, relative_efficiency
 from .khat import has_ratios, log_ratios, smoothed, trusted_up_to
@@ -55,8 +56,9 @@ def foretold(posterior: "Posterior") -> Foretold:
     ratios = log_ratios(posterior)[:, None] if has_ratios(posterior) else 0.0
     efficiency, limit = relative_efficiency(posterior), trusted_up_to(draws)
     later = logs[:, ::-1].cumsum(1)[:, ::-1]
-    total = rows_of(posterior).x.shape[1]
-    seen = np.flatnonzero((~rows_of(posterior).x[0].isnan()).reshape(total, -1).any(-1).cpu().numpy()) - (total - logs.shape[1])
+    own, _ = split(posterior.pair, rows_of(posterior).x[0])
+    total = len(own)
+    seen = np.flatnonzero((~own.isnan()).reshape(total, -1).any(-1).cpu().numpy()) - (total - logs.shape[1])
     seen, found = seen[seen >= 0], []
     for block in np.array_split(seen[::-1], -(-len(seen) // BLOCK)):
         weights, k = smoothed(ratios - later[:, block], efficiency)

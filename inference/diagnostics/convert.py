@@ -8,17 +8,17 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import arviz_base
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor
 
 from ..amortised import SAMPLES
+from ..covariates import split
 from ..record import columns
 from ..run import at_least
 from ..suggest import unknown
+from .groups import axis_name, group, row_labels
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -28,7 +28,6 @@ MORE = ("unconstrained_posterior", "posterior_predictive", "prior", "prior_predi
 LIMIT = 10_000_000
 # Numbers of rows times draws, those of latents of rows counted too, that are gone through unasked.
 WORK = 5_000_000_000
-TAKEN = {"column": "feature", "component": "part"}
 KINDS = {"diverging": torch.bool, "n_steps": torch.int64, "tree_depth": torch.int64}
 
 
@@ -41,17 +40,18 @@ def to_arviz(
     asked, left_out = _asked(posterior, log_likelihood, groups)
     posterior.refuse_foreign()
     dims, coords = named(posterior)
-    dims = {site: [_axis(name) for name in names] for site, names in dims.items()}
-    group = partial(_group, dims=dims, coords={_axis(name): labels for name, labels in coords.items()})
-    found = {"posterior": group(posterior.aligned)}
+    dims = {site: [axis_name(name) for name in names] for site, names in dims.items()}
+    of_sites = partial(group, dims=dims, coords={axis_name(name): labels for name, labels in coords.items()})
+    found = {"posterior": of_sites(posterior.aligned)}
     by_draw = {name: stat.to(KINDS.get(name, stat.dtype)) for name, stat in posterior.by_draw.items()}
     if {"lp", "log_q"} <= set(by_draw):
         # Also by the name that `arviz_stats.loo_approximate_posterior` has for it.
         by_draw["log_p"] = by_draw["lp"]
-    found["sample_stats"] = group(by_draw)
+    found["sample_stats"] = of_sites(by_draw)
     found |= _of_rows(posterior, asked, draws, seed)
-    found |= _of_parameters(posterior, asked, draws, seed, group)
-    found["constant_data"] = group(_numbers(posterior.pair.hyperparameters), sample_dims=[])
+    found |= _of_parameters(posterior, asked, draws, seed, of_sites)
+    numbers = of_sites(_numbers(posterior.pair.hyperparameters), sample_dims=[])
+    found["constant_data"] = xr.merge([numbers, found["constant_data"]]) if "constant_data" in found else numbers
     by_step = {name: ("step", stat.cpu().numpy()) for name, stat in posterior.stats.items() if stat.dim() == 1}
     found["optimization"] = xr.Dataset(by_step)
     tree = xr.DataTree.from_dict({name: dataset for name, dataset in found.items() if dataset.data_vars})
@@ -83,17 +83,6 @@ def _asked(posterior: "Posterior", log_likelihood: bool | None, groups: str | Co
     return asked, {"log_likelihood": said}
 
 
-def _group(
-    values: Mapping[str, Any], dims: Mapping[str, list[str]], coords: Mapping[str, Any], sample_dims: Collection[str] = ("chain", "draw")
-) -> xr.Dataset:
-    """A group, its axes named where `dims` has a name for each of a variable's."""
-    arrays = {name: value.cpu().numpy() if isinstance(value, Tensor) else value for name, value in values.items()}
-    dims = {name: list(dims.get(name, ())) for name, a in arrays.items() if len(dims.get(name, ())) == np.ndim(a) - len(sample_dims)}
-    used = {"draw", *(axis for axes in dims.values() for axis in axes)}
-    known = {axis: labels for axis, labels in coords.items() if axis in used}
-    return arviz_base.dict_to_dataset(arrays, dims=dims, coords=known, sample_dims=list(sample_dims), check_conventions=False)
-
-
 def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: int) -> dict[str, xr.Dataset]:
     """The groups whose variable is `x`, the rows; and the prior's density, to know which takes a row."""
     from ..answers import predictive, replicate
@@ -103,20 +92,24 @@ def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: i
         replicate.refuse_no_whole_rows(posterior)
     if table is None:
         return found
-    axes = [_axis("column")] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())]
-    labels = {"row": _labels(table.index), _axis("column"): table.columns}
-    kind = torch.int64 if replicate.counts(posterior) and not table.x.isnan().any() else table.x.dtype
+    own, given = table.parted(posterior.pair.covariates)
+    axes = [axis_name("column")] if table.x.dim() == 2 else [f"axis{i}" for i in range(1, table.x.dim())]
+    labels = {"row": row_labels(table.index), axis_name("column"): own.columns}
+    kind = torch.int64 if replicate.counts(posterior) and not own.x.isnan().any() else table.x.dtype
 
     def rows(x: Tensor, coords: Mapping[str, Any] = labels, sample_dims: Collection[str] = ("chain", "draw")) -> xr.Dataset:
         # Rows of one number have no second axis, so that ArviZ sees one density for each.
-        flat = list(table.x.shape[1:]) == [1]
+        x, flat = split(posterior.pair, x)[0], list(own.x.shape[1:]) == [1]
         dims = {"x": ["row"] if flat else ["row", *axes]}
-        return _group({"x": (x[..., 0] if flat else x).to(kind)}, dims, coords, sample_dims)
+        return group({"x": (x[..., 0] if flat else x).to(kind)}, dims, coords, sample_dims)
 
-    found["log_prior"] = _group(predictive.log_prior(posterior), {}, {})
+    found["log_prior"] = group(predictive.log_prior(posterior), {}, {})
     found["observed_data"] = rows(table.x, sample_dims=[])
+    if posterior.pair.covariates:
+        named_columns = {"covariate": given.columns} if table.x.dim() == 2 else {}
+        found["constant_data"] = group({"x_given": given.x}, {"x_given": ["row", *axes[:-1], "covariate"]}, labels | named_columns, [])
     if "log_likelihood" in asked:
-        found["log_likelihood"] = _group({"x": posterior.log_likelihood(table)}, {"x": ["row"]}, labels)
+        found["log_likelihood"] = group({"x": posterior.log_likelihood(table)}, {"x": ["row"]}, labels)
     if "posterior_predictive" in asked:
         new, numbers = replicate.posterior_predictive(posterior, draws, seed)
         found["posterior_predictive"] = rows(new, labels | {"draw": numbers.cpu().numpy()})
@@ -125,7 +118,7 @@ def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: i
     return found
 
 
-def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, seed: int, group: partial) -> dict[str, xr.Dataset]:
+def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, seed: int, of_sites: partial) -> dict[str, xr.Dataset]:
     """The groups, of those asked for, whose variables are the sites: the prior, and the posterior in unconstrained space."""
     from ..answers import replicate
 
@@ -135,12 +128,12 @@ def _of_parameters(posterior: "Posterior", asked: set[str], draws: int | None, s
         # A simplex has one number less there, and its axis another meaning.
         same = {
             name: axes
-            for name, axes in group.keywords["dims"].items()
+            for name, axes in of_sites.keywords["dims"].items()
             if name in moved and moved[name].shape == posterior.draws[name].shape
         }
-        found["unconstrained_posterior"] = group(moved, dims=same)
+        found["unconstrained_posterior"] = of_sites(moved, dims=same)
     if "prior" in asked:
-        found["prior"] = group(replicate.prior(posterior, draws, seed))
+        found["prior"] = of_sites(replicate.prior(posterior, draws, seed))
     return found
 
 
@@ -177,20 +170,6 @@ def _attributes(posterior: "Posterior") -> dict[str, Any]:
         **{name: value for name, value in plain.items() if value is not None},
         **{name: json.dumps(value) for name, value in nested.items() if value},
     }
-
-
-def _axis(name: str) -> str:
-    """The name of an axis in ArviZ, whose `plot_forest` has "column", and whose `psense_summary` "component", for a thing of its own."""
-    for taken, other in TAKEN.items():
-        if name.startswith(taken):
-            return name.replace(taken, other)
-    return name
-
-
-def _labels(index: pd.Index) -> np.ndarray:
-    """The rows' labels as netCDF can hold them: numbers, dates, truths and strings as they are, all else by its name."""
-    plain = not isinstance(index, pd.MultiIndex) and index.dtype.kind in "iufbM" and getattr(index, "tz", None) is None
-    return index.to_numpy() if plain else np.array([str(label) for label in index])
 
 
 def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..answers.decoding import as_tensor
 from ..answers.predictive import program_for, rows_of
+from ..covariates import new_like
 from ..run import at_least
 from .findings import Finding
 from .manifolds import copied, missed, overlap
@@ -53,7 +54,7 @@ def fidelity(posterior: "Posterior", x: Any, rows: int, seed: int) -> Fidelity:
     rng = np.random.default_rng(seed)
     some = program.x[torch.as_tensor(rng.permutation(len(program.x))[: 2 * rows], device=program.x.device)]
     one, other = some.tensor_split(2)
-    new = as_tensor(posterior.generate(len(one), seed=seed), one)
+    new = as_tensor(new_like(posterior, one, seed), one)
     first, second, made = (_features(posterior, part) for part in (one, other, torch.where(one.isnan(), one, new)))
     shares = {"made": overlap(first.numpy(), made.numpy()), "rows": overlap(first.numpy(), second.numpy())}
     lost, clusters = missed(torch.cat([first, second]).numpy(), made.numpy(), seed)

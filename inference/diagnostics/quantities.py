@@ -48,10 +48,10 @@ def correlation(x: Tensor, i: int, j: int) -> Tensor:
     return torch.where(size > 0, (first * second).sum() / size.clamp(min=torch.finfo(x.dtype).tiny), 0.0)
 
 
-def _pairs(table: Table) -> dict[str, Quantity]:
-    """The correlations of a table of few columns."""
+def _pairs(table: Table, modelled: int) -> dict[str, Quantity]:
+    """The correlations of a table of few columns, those among covariates left out."""
     names = table.columns if len(table) > 2 else []
-    pairs = itertools.combinations(range(len(names)), 2) if len(names) <= PAIRED else []
+    pairs = [(i, j) for i, j in itertools.combinations(range(len(names)), 2) if i < modelled] if len(names) <= PAIRED else []
     return {f"correlation[{names[i]}~{names[j]}]": partial(correlation, i=i, j=j) for i, j in pairs}
 
 
@@ -73,8 +73,12 @@ def _computed(name: str, quantity: Quantity, x: Tensor) -> Tensor:
         raise ValueError(f"the quantity {name!r} cannot be computed of a data set (rows, ...): {reason}") from error
 
 
-def of_any(table: Table) -> dict[str, Quantity]:
-    """What any data have, column by column; of many columns, or rows that are no table, all values are taken together."""
-    if table.x.dim() == 2 and table.x.shape[1] <= COLUMNS:
-        return BY_COLUMN | _pairs(table)
-    return {name: lambda x, quantity=quantity: quantity(x.flatten()) for name, quantity in BY_COLUMN.items()}
+def of_any(table: Table, covariates: int = 0) -> dict[str, Quantity]:
+    """What any data have, column by column; of many columns, or rows that are no table, all values are taken together.
+
+    covariates: how many of the last columns are given, and are looked at beside the others only.
+    """
+    own = table.x.shape[-1] - covariates
+    if table.x.dim() == 2 and own <= COLUMNS:
+        return {name: lambda x, quantity=quantity: quantity(x[:, :own]) for name, quantity in BY_COLUMN.items()} | _pairs(table, own)
+    return {name: lambda x, quantity=quantity: quantity(x[..., :own].flatten()) for name, quantity in BY_COLUMN.items()}

@@ -43,6 +43,17 @@ class Table:
         """The rows of the given numbers."""
         return replace(self, x=self.x[which], index=self.index[which])
 
+    def parted(self, covariates: int) -> tuple["Table", "Table"]:
+        """The table of all columns but the last `covariates`, along the last axis of x, and that of these. Raises ValueError if none is
+        left."""
+        at = self.x.shape[-1] - covariates
+        if at < 1:
+            raise ValueError(f"covariates={covariates}: these rows have {self.x.shape[-1]} columns, so that none is left to be modelled")
+        names = (self.columns[:at], self.columns[at:]) if self.x.dim() == 2 else (self.columns, self.columns)
+        parts = zip((self.x[..., :at], self.x[..., at:]), names, strict=True)
+        own, given = (replace(self, x=x, columns=columns) for x, columns in parts)
+        return own, given
+
     def dress(self, values: Tensor, columns: list[str]) -> Any:
         """`values` (rows, len(columns)) in the form in which the rows came: a DataFrame with their index, or the tensor."""
         return pd.DataFrame(values.cpu().numpy(), self.index, columns) if self.frame else values

@@ -180,8 +180,13 @@ def _rows(folder: Path, record: dict[str, Any], floats: torch.dtype) -> Table | 
         if "observed_data" not in tree.children:
             return None
         array = next(iter(tree["observed_data"].data_vars.values())).load()
+        known = tree["constant_data"] if "constant_data" in tree.children else {}
+        given = known["x_given"].load() if "x_given" in known else None
     index = array.indexes["row"].rename(record["index"])
-    x = torch.as_tensor(array.values, dtype=floats).reshape(len(index), *record["how"]["row_shape"])
+    *axes, columns = record["how"]["row_shape"]
+    x = torch.as_tensor(array.values, dtype=floats).reshape(len(index), *axes, columns if given is None else columns - given.shape[-1])
+    if given is not None:
+        x = torch.cat([x, torch.as_tensor(given.values, dtype=floats)], -1)
     return Table(x, record["how"]["columns"], index, record["how"]["frame"])
 
 

@@ -8,6 +8,7 @@ from . import Case
 from .lda import COUNTS, log_text
 
 NODES, GRID, FAR = 24, 161, 8.0
+DRIVEN = {"covariates": 2, "means": [0.2, -0.1], "spreads": [0.8, 2.0], "effect_scale": 0.7}
 
 
 def cases() -> list[Case]:
@@ -20,6 +21,7 @@ def cases() -> list[Case]:
     return [
         Case("two", {"topics": 2, "vocabulary": 2, "topic_concentration": 0.9, "length": 20.0, "length_shape": 5.0}, two),
         Case("learnt", {**sizes, "topics": 2, "vocabulary": 4}, COUNTS),
+        Case("covariates", {**sizes, **DRIVEN, "topics": 2, "vocabulary": 4}, np.hstack([COUNTS, rng.normal(size=(len(COUNTS), 2))])),
         Case("holes", {**sizes, "topics": 3, "vocabulary": 4, "spread": 0.8, "topic_concentration": 1.5, "length": 8.0}, more),
     ]
 
@@ -33,13 +35,24 @@ def log_joint(pair, values, x) -> float:
     covariance = np.linalg.inv(precision)
     total += multivariate_normal.logpdf(values["loc"], np.zeros(count), covariance)
     total += gamma.logpdf(smoothing, 2.0, scale=0.5) if "topic_concentration" in values else 0.0
-    total += sum(dirichlet.logpdf(topic / topic.sum(), np.full(x.shape[1], float(smoothing))) for topic in topics)
+    total += sum(dirichlet.logpdf(topic / topic.sum(), np.full(topics.shape[1], float(smoothing))) for topic in topics)
+    x, loc = x[:, : topics.shape[1]], values["loc"] + _moved(given, values, x[:, topics.shape[1] :])
+    widths = given["effect_scale"] / np.broadcast_to(given["spreads"], given["covariates"])
+    for slopes, width in zip(values.get("slopes", ()), widths, strict=True):
+        total += multivariate_normal.logpdf(slopes, np.zeros(count), width**2 * covariance)
     ratios = np.hstack([np.eye(count - 1), -np.ones((count - 1, 1))])
-    between = multivariate_normal(ratios @ values["loc"], ratios @ covariance @ ratios.T)
-    for row, mixture in zip(x, values["mixture"], strict=True):
+    for row, mean, mixture in zip(x, loc, values["mixture"], strict=True):
+        between = multivariate_normal(ratios @ mean, ratios @ covariance @ ratios.T)
         total += between.logpdf(np.log(mixture[:-1] / mixture[-1])) - np.log(mixture).sum()
         total += log_text(row, mixture @ topics, given["length"], given["length_shape"])
     return float(total)
+
+
+def _moved(given, values, known) -> np.ndarray:
+    """(N, K) by how much covariates (N, C) move the mean logits of each text."""
+    if not given["covariates"]:
+        return np.zeros((len(known), 1))
+    return (known - np.array(given["means"])) @ values["slopes"]
 
 
 def log_evidence(pair, x) -> float | None:

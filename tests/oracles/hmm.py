@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 from scipy.stats import bernoulli, beta, dirichlet, expon, gamma, lognorm, multivariate_normal, nbinom, norm, poisson, t
 
-from . import Case, autoregression, gmm
+from . import Case, autoregression, covariates, gmm
 from .short_series import codes, counts, holes, numbers, several
 
 SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
@@ -41,6 +41,7 @@ def cases() -> list[Case]:
             holes(several()),
         ),
         Case("autoregressive", {"emission": "autoregressive", "lags": 2, "shrinkage": 0.3, **prior}, autoregression.series()),
+        Case("covariates", {**covariates.SIZES, "shrinkage": 0.3, **prior}, covariates.beside(holes(numbers(1)))),
     ]
 
 
@@ -52,6 +53,8 @@ def log_joint(pair, values, x) -> float:
         total += _log_dirichlet(values["initial"], np.ones(given["states"]))
     total += _log_prior_emission(given, values)
     rows = _series(x)
+    if given["covariates"]:
+        return float(total + covariates.log_prior(given, values) + sum(covariates.log_row(given, values, row) for row in rows))
     return float(total + sum(log_row(*chain(given, values), emission(given, values, row)) for row in rows))
 
 
@@ -83,12 +86,12 @@ def log_row(start, transition, terms) -> float:
 
 
 def paths(start, transition, terms) -> list[tuple[tuple[int, ...], float]]:
-    """Every path of states and the log density of it and the series."""
+    """Every path of states and the log density of it and the series. transition: (K, K), or (T - 1, K, K) where steps differ."""
     with np.errstate(divide="ignore"):
-        first, moves = np.log(start), np.log(transition)
+        first, moves = np.log(start), np.log(np.broadcast_to(transition, (len(terms) - 1, len(start), len(start))))
     found = []
     for path in itertools.product(range(len(start)), repeat=len(terms)):
-        steps = sum(moves[j, k] for j, k in itertools.pairwise(path))
+        steps = sum(moves[t, j, k] for t, (j, k) in enumerate(itertools.pairwise(path)))
         found.append((path, first[path[0]] + steps + sum(terms[i, k] for i, k in enumerate(path))))
     return found
 
@@ -109,11 +112,11 @@ def likeliest(start, transition, terms) -> tuple[int, ...]:
 def log_evidence(pair, x) -> float | None:
     """log p(x): every path through all series at once, the parameters integrated in closed form.
 
-    There is no closed form where the chain begins in its stationary distribution, where Gaussians with correlations have holes, and
-    for other families.
+    There is no closed form where the chain begins in its stationary distribution, where Gaussians with correlations have holes, for
+    other families, and with covariates.
     """
     given, rows = pair.hyperparameters, _series(x)
-    if given["emission"] not in ("gaussian", "poisson", "categorical"):
+    if given["emission"] not in ("gaussian", "poisson", "categorical") or given["covariates"]:
         return None
     correlated = given["emission"] == "gaussian" and given["covariance"] in ("full", "tied") and given["dim"] > 1
     if given["initial"] == "stationary" or (correlated and np.isnan(rows).any()):
@@ -213,8 +216,7 @@ def _columns(given) -> list[tuple[str, int]]:
 
 
 def _log_prior_emission(given, values) -> float:
-    center = np.broadcast_to(np.array(given["center"], float), (given["dim"],))
-    spread = np.broadcast_to(np.array(given["spread"], float), (given["dim"],))
+    center, spread = (covariates.columns(given, name)[0] for name in ("center", "spread"))
     if given["emission"] == "autoregressive":
         return autoregression.log_prior(given, values)
     if given["emission"] != "gaussian":
@@ -238,6 +240,7 @@ def _log_step(given, values, k: int, step: np.ndarray) -> float:
 def _as_mixture(given) -> SimpleNamespace:
     """The mixture whose components have the prior of the Gaussian states."""
     named = {"components": given["states"], "component_scale": given["state_scale"], "freedom": None}
+    named |= {name: covariates.columns(given, name)[0] for name in ("center", "spread")}
     return SimpleNamespace(hyperparameters={**given, **named})
 
 

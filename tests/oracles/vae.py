@@ -7,6 +7,9 @@ from scipy.stats import multivariate_normal, norm
 from . import Case, networks
 
 NOISE = 0.4
+# With two covariates.
+LINEAR = {"latents": 1, "dim": 4, "hidden": [], "likelihood": "gaussian"}
+LINEAR |= {"center": [1.0, 0.8, 1.2, 1.0, 0.3, -0.2], "spread": [1.2, 0.7, 1.0, 0.9, 2.0, 0.5]}
 
 
 def cases() -> list[Case]:
@@ -28,15 +31,25 @@ def cases() -> list[Case]:
         Case("categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], **categorical}, _with_holes(codes)),
         Case("convolution", {"latents": 2, "dim": 32, "hidden": [3, 2], **image}, _with_holes(rng.random((8, 32)))),
         Case("flow", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "flow", "covariance": "flow"}, numbers),
+        Case("covariates", {**LINEAR, "covariates": 2, "mask": True}, np.column_stack([_with_holes(numbers), rng.normal(size=(8, 2))])),
         Case("vampprior", {"latents": 3, "dim": 4, "hidden": [4], "prior": "vampprior", "components": 2}, shades),
     ]
 
 
 def log_joint(pair, values, x) -> float:
     """log p(x, z): the codes in `values`, NaN left out."""
-    z = np.asarray(values["z"])
-    terms = log_columns(pair, decode(pair, z), np.asarray(x))
-    return float(log_prior(pair, z).sum() + np.where(np.isnan(x), 0.0, terms).sum())
+    z, (own, told) = np.asarray(values["z"]), parted(pair, x)
+    terms = log_columns(pair, decode(pair, np.column_stack([z, told])), own)
+    return float(log_prior(pair, z).sum() + np.where(np.isnan(own), 0.0, terms).sum())
+
+
+def parted(pair, x) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (N, D), and their covariates (N, C) in units of their spread from their means."""
+    own, given = np.split(np.asarray(x), [pair.dim], axis=-1)
+    if not pair.covariates:
+        return own, given
+    center, spread = (np.array(pair.hyperparameters[name])[pair.dim :] for name in ("center", "spread"))
+    return own, (given - center) / spread
 
 
 def log_prior(pair, z) -> np.ndarray:
@@ -82,8 +95,9 @@ def log_evidence(pair, x) -> float | None:
 
 def _log_row(pair, row) -> float:
     """The log density of what is seen of a row of a linear Gaussian one: a mixture of as many Normal distributions as the prior."""
-    (mean, loadings, noise), seen = linear(pair), ~np.isnan(row)
-    terms = []
+    (mean, loadings, noise), (row, told) = linear(pair), parted(pair, row)
+    seen, terms = ~np.isnan(row), []
+    mean, loadings = mean + loadings[:, pair.latents :] @ told, loadings[:, : pair.latents]
     for weight, loc, scale in components(pair):
         at, turned = (mean + loadings @ loc)[seen], (loadings * scale)[seen]
         terms.append(np.log(weight) + multivariate_normal.logpdf(row[seen], at, turned @ turned.T + noise**2 * np.eye(seen.sum())))
@@ -91,7 +105,7 @@ def _log_row(pair, row) -> float:
 
 
 def linear(pair) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean (D,), loadings (D, Q) and noise of a linear Gaussian one, in the units of the rows."""
+    """Mean (D,), loadings (D, Q + C), the last of covariates, and noise of a linear Gaussian one, in the units of the rows."""
     (weight, bias), spread = networks.layers(pair.decoder)[0], np.asarray(pair.likelihood.spread)
     return np.asarray(pair.likelihood.center) + spread * bias, spread[:, None] * weight, float(pair.likelihood.noise.detach())
 
@@ -107,9 +121,10 @@ def log_columns(pair, output, x) -> np.ndarray:
     """(rows, D) log density of every column that was seen, anything at holes."""
     given = pair.hyperparameters
     x = np.where(np.isnan(x), 0.0, x)
-    center = np.broadcast_to(np.array(given["center"], float), x.shape)
+    whole = (len(x), pair.dim + pair.covariates)
+    center, spread = (np.broadcast_to(np.array(given[name], float), whole)[:, : pair.dim] for name in ("center", "spread"))
     if given["likelihood"] == "gaussian":
-        return norm.logpdf(x, center + np.array(given["spread"]) * output, float(pair.likelihood.noise.detach()))
+        return norm.logpdf(x, center + spread * output, float(pair.likelihood.noise.detach()))
     if given["likelihood"] == "categorical":
         logs = log_softmax(output.reshape(*x.shape, given["categories"]), -1)
         return np.take_along_axis(logs, x[..., None].astype(int), -1)[..., 0]

@@ -25,11 +25,13 @@ def codes(posterior: "Posterior") -> Figure:
 
 
 def _images(posterior: "Posterior", side: int) -> Figure:
+    from inference.covariates import new_like
+
     x = posterior.table.x
     some = x[np.linspace(0, len(x) - 1, min(SHOWN, len(x))).round().astype(int)]
     lines = {"seen": some, "through its code": posterior.reconstruct(some)}
     if "generate" not in posterior.pair.unsuited:
-        lines["new"] = posterior.generate(len(some))
+        lines["new"] = new_like(posterior, some)
     figure = Figure(figsize=(0.9 * len(some) + 1.2, 1.0 * len(lines)), layout="constrained")
     grid = figure.subplots(len(lines), len(some), squeeze=False)
     for axes, (name, rows) in zip(grid, lines.items(), strict=True):

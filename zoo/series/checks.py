@@ -7,14 +7,15 @@ from torch import Tensor
 from inference import Table
 
 
-def series(table: Table, dim: int) -> None:
-    """(series, time) or, with several columns, (series, time, columns). Raises ValueError."""
+def series(table: Table, dim: int, covariates: int = 0) -> None:
+    """(series, time) or, with several columns, (series, time, columns), of which the last may be covariates. Raises ValueError."""
     shape = tuple(table.x.shape)
     if len(shape) not in (2, 3):
         raise ValueError(f"rows must be series, of shape (series, time) or (series, time, columns), not {shape}")
     found = shape[2] if len(shape) == 3 else 1
-    if found != dim:
-        raise ValueError(f"this pair reads series of {dim} columns (dim={dim}), and these have {found}: their shape is {shape}")
+    if found != dim + covariates:
+        sizes = f"dim={dim}" + f", covariates={covariates}" * bool(covariates)
+        raise ValueError(f"this pair reads series of {dim + covariates} columns ({sizes}), and these have {found}: their shape is {shape}")
 
 
 def ordered(table: Table) -> None:
@@ -49,6 +50,19 @@ def allowed(table: Table, found: tuple[Tensor, str]) -> None:
         value = table.x.reshape(wrong.shape)[row, step, column].item()
         place = f"{table.row(row)}, time {table.columns[step]}" + f", column {column}" * (wrong.shape[2] > 1)
         raise ValueError(f"{place}: {value:g} {why}")
+
+
+def known(own: Table, given: Table) -> None:
+    """No covariate is missing up to the last step of which something is seen; past the end of a series nothing rests on it. Raises
+    ValueError."""
+    going_on = (~own.x.isnan()).any(-1).flip(1).cumsum(1).flip(1) > 0
+    missing = (given.x.isnan() & going_on[..., None]).nonzero()
+    if len(missing):
+        row, step, column = missing[0].tolist()
+        raise ValueError(
+            f"{given.row(row)}, time {given.columns[step]}, covariate {column}: missing ({len(missing)} such values in all), and "
+            "covariates are given, not modelled: fill it, or cut the series there"
+        )
 
 
 def without_gaps(table: Table, columns: list[bool]) -> None:

@@ -105,9 +105,9 @@ def sample(begin: int, end: int, transition: np.ndarray, filtered: np.ndarray, u
     weight = np.empty(states)
     for n in range(begin, end):
         for t in range(steps - 1, -1, -1):
-            table = transition[n, t % transition.shape[1]]
-            for j in range(states):
-                weight[j] = filtered[n, t, j] + (table[j, paths[n, t + 1]] if t < steps - 1 else 0.0)
+            weight[:] = filtered[n, t]
+            if t < steps - 1:
+                weight += transition[n, t % transition.shape[1], :, paths[n, t + 1]]
             weight[:] = np.exp(weight - weight.max())
             left, state = uniform[n, t] * weight.sum(), 0
             while state < states - 1 and left >= weight[state]:

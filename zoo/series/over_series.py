@@ -34,7 +34,7 @@ def together(dims: tuple[int, ...], *given: Tensor) -> tuple[Tensor, ...]:
 
 def flat(t: Tensor, dims: int) -> Tensor:
     """(N, ...) all but the last `dims` axes as one."""
-    return t.reshape(-1, *t.shape[-dims:])
+    return t.reshape(t.shape[:-dims].numel(), *t.shape[-dims:])
 
 
 def differentiable(operator: CustomOpDef, dims: tuple[int, ...]) -> Callable[..., Tensor]:

@@ -18,10 +18,11 @@ def states(posterior: "Posterior") -> Figure:
     Of four series the first 2000 steps are shown.
     """
     from inference import as_table
+    from inference.covariates import split
 
     x = posterior.table.x[:SERIES, :STEPS]
     probabilities = posterior.encode(as_table(x)).cpu().numpy()
-    values = x.reshape(*x.shape[:2], -1).double().cpu().numpy()
+    values = split(posterior.pair, x)[0].reshape(*x.shape[:2], -1).double().cpu().numpy()
     figure = Figure(figsize=(9, 2.6 * len(values)), layout="constrained")
     grid = figure.subplots(2 * len(values), 1, squeeze=False, sharex=True, height_ratios=(3, 1) * len(values))[:, 0]
     for n, (series, bands) in enumerate(zip(values, probabilities, strict=True)):

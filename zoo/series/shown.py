@@ -1,7 +1,7 @@
 """Series given the states they go through: what each step is worth in each state, and what is missing drawn.
 
-An emission is the distribution of a step in each of K states, batch shape (K,), event shape (D,). One that depends on the steps before,
-or is made of such, has `log_steps`, `follow` and `lags` of its own.
+An emission is the distribution of a step in each of K states, batch shape (K,), event shape (D,); or (*batch, T, K), where steps differ.
+One that depends on the steps before, or is made of such, has `log_steps`, `follow` and `lags` of its own.
 """
 
 from pyro.distributions import TorchDistribution
@@ -17,9 +17,6 @@ def follow(emission: TorchDistribution, states: Tensor, value: Tensor | None = N
     """Series (*batch, T, D), what is `NaN` in `value` drawn given the states (*batch, T) and what is seen of the step; without it all."""
     if hasattr(emission, "follow"):
         return emission.follow(states, value)
-    if value is None:
-        filled = emission.sample(states.shape)
-    else:
-        shape = states.shape + emission.batch_shape
-        filled = emission.expand(shape).fill(value[..., None, :].expand(shape + value.shape[-1:]))
+    each = emission.expand(states.shape + emission.batch_shape[-1:])
+    filled = each.sample() if value is None else each.fill(value[..., None, :].expand(each.batch_shape + value.shape[-1:]))
     return filled.take_along_dim(states[..., None, None], -2)[..., 0, :]

@@ -1,6 +1,7 @@
 """What pairs have in common whose series switch between hidden states, each of which shows something of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -21,21 +22,25 @@ class SwitchingPair(Pair):
     emission: Emission
 
     @classmethod
-    def read(cls, table: Table) -> dict[str, Any]:
+    def read(cls, table: Table, covariates: int = 0) -> dict[str, Any]:
         # What `check` refuses must not stop us here.
-        x = table.x.reshape(-1, table.x.shape[2] if table.x.dim() == 3 else 1)
-        most = x.nan_to_num().amax(0).clamp(1, 1e6).long()
-        return {"dim": x.shape[1], "categories": (most + 1).tolist(), **center_and_spread(x)}
+        whole = table.x.reshape(*table.x.shape[:2], -1)
+        own, _ = replace(table, x=whole).parted(covariates)
+        most = own.x.flatten(0, 1).nan_to_num().amax(0).clamp(1, 1e6).long()
+        return {"dim": len(most), "categories": (most + 1).tolist(), **center_and_spread(whole.flatten(0, 1))}
 
     def check(self, table: Table, fitting: bool) -> None:
-        series_checks.series(table, self.dim)
+        series_checks.series(table, self.dim, self.covariates)
         series_checks.ordered(table)
-        series_checks.allowed(table, self.emission.wrong(table.x.reshape(*table.x.shape[:2], -1)))
-        series_checks.without_gaps(table, [name == "autoregressive" for name in self.families])
+        own, given = table.parted(self.covariates)
+        series_checks.allowed(own, self.emission.wrong(own.x.reshape(*own.x.shape[:2], -1)))
+        series_checks.without_gaps(own, [name == "autoregressive" for name in self.families])
+        if self.covariates:
+            series_checks.known(own, given)
         if fitting:
-            series_checks.long_enough(table, self.states)
-            checks.no_empty_rows(table)
-            series_checks.varied(table, [name in ("gaussian", "student", "autoregressive") for name in self.families])
+            series_checks.long_enough(own, self.states)
+            checks.no_empty_rows(own)
+            series_checks.varied(own, [name in ("gaussian", "student", "autoregressive") for name in self.families])
 
     @property
     def families(self) -> list[str]:

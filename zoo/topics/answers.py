@@ -11,6 +11,7 @@ from torch import Tensor
 from inference import as_table
 from inference.amortised import moments
 from inference.answers.predictive import averaged, program_for, row_chunks, rows_of
+from inference.covariates import split
 from inference.program import Program, Values
 from inference.run import at_least, seeded
 
@@ -97,10 +98,11 @@ def completion(posterior: "Posterior", x: Any, held: Any = None, *, seed: int = 
     Source: Wallach, Murray, Salakhutdinov & Mimno 2009, "Evaluation methods for topic models", ICML, section 5.1.
     """
     at_least(0, seed=seed)
-    first, second = halves(as_table(x).x, seed) if held is None else (as_table(x).x, as_table(held).x)
+    own, given = split(posterior.pair, as_table(x).x)
+    first, second = halves(own, seed) if held is None else (own, split(posterior.pair, as_table(held).x)[0])
     if first.shape != second.shape:
         raise ValueError(f"x has shape {tuple(first.shape)} and held {tuple(second.shape)}; they must be halves of the same texts")
-    program, _ = program_for(posterior, first)
+    program, _ = program_for(posterior, torch.cat([first, given], 1))
     with seeded(seed, posterior.device):
         found = torch.cat([averaged(posterior, part, _words(part), posterior.draws) for part in row_chunks(program, 1)])
     second = second.to(found)
@@ -116,7 +118,8 @@ def _words(program: Program) -> Any:
 
     def function(values: Values, x: Tensor) -> Tensor:
         mixture, _ = moments(program, values, x)["mixture"]
-        return program.observation(values | {"mixture": mixture}, x)[0].probabilities
+        expected, _ = split(program.pair, program.observation(values | {"mixture": mixture}, x)[0].mean)
+        return expected / expected.sum(-1, keepdim=True)
 
     return function
 

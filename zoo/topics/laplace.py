@@ -31,7 +31,7 @@ class Laplace(NamedTuple):
 
 
 def laplace(x: Tensor, topics: Tensor, loc: Tensor, precision: Tensor) -> Laplace:
-    """The texts' logits, given topics (K, V), loc (K,) and precision (K, K). No gradient goes through them.
+    """The texts' logits, given topics (K, V), loc (N, K) and precision (K, K). No gradient goes through them.
 
     x: (N, V) counts; `NaN` counts as zero.
     """

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from ...covariates import hollow
 from ...fitting.guides import check_name
 from ...graphs.compiling import Compile
 from ...mcmc import KERNELS
@@ -192,7 +193,7 @@ def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int
     if isinstance(subject, Pair):
         return simulate(simulator, template(simulator, 20 if rows is None else rows, device), count)
     seen = subject.table.x.to(device, torch.get_default_dtype())
-    like = torch.zeros_like(seen) if rows is None else template(simulator, rows, device)
+    like = hollow(simulator, seen, 0.0) if rows is None else template(simulator, rows, device)
     wanted, total = Program(simulator, seen).parameters, math.prod(subject.shape)
     chosen = torch.randperm(total, device=device)[:count] if count <= total else torch.randint(total, (count,), device=device)
     given = {n: d.to(seen).flatten(0, 1)[chosen] for n, d in subject.draws.items() if n in wanted}

@@ -12,6 +12,7 @@ from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
 
+from ...covariates import refuse_untold
 from ...graphs.elimination import is_sample, local
 from ...graphs.graph import batched
 from ...memory import at_once
@@ -38,6 +39,7 @@ def template(pair: Pair, rows: Any, device: torch.device) -> Tensor:
     if not isinstance(rows, Integral):
         return as_table(rows).x.to(device, torch.get_default_dtype())
     at_least(1, rows=rows)
+    refuse_untold(pair, "hand in rows that hold these: rows=x")
     value = _observed(_simulated(pair, torch.zeros(int(rows), 1, device=device)))["value"]
     return value.new_zeros(value.shape if value.dim() > 1 else (rows, 1), dtype=torch.get_default_dtype())
 

@@ -64,6 +64,19 @@ class BernoulliEmission(Emission):
     def guide(self) -> None:
         pyro.sample("chances", dist.Beta(self.q_yes, self.q_no).to_event(2))
 
+    def moved(self, law: Columns, by: Tensor) -> Columns:
+        return Columns(dist.Bernoulli(logits=law.base.logits + by))
+
+    def unit_of(self, spread: Tensor) -> Tensor:
+        return torch.ones_like(spread)
+
+    def response(self, x: Tensor) -> Tensor:
+        # The slope of the logistic function in its middle is a quarter.
+        return 4 * x
+
+    def undone(self, x: Tensor, by: Tensor) -> Tensor:
+        return x
+
     def start(self, x: Tensor, member: Tensor) -> None:
         counts, mean, _ = moments(x, member)
         self.q_yes, self.q_no = self.smoothing + counts * mean, self.smoothing + counts * (1 - mean)

@@ -17,6 +17,15 @@ class CountEmission(Emission):
     def features(self, x: Tensor) -> Tensor:
         return super().features(x.sqrt())
 
+    def unit_of(self, spread: Tensor) -> Tensor:
+        return torch.ones_like(spread)
+
+    def response(self, x: Tensor) -> Tensor:
+        return (x + 0.5).log()
+
+    def undone(self, x: Tensor, by: Tensor) -> Tensor:
+        return x * (-by).exp()
+
     def wrong(self, x: Tensor) -> tuple[Tensor, str]:
         return (x < 0) | (x != x.floor()), "is no count 0, 1, 2, ...; choose another emission"
 
@@ -36,6 +45,9 @@ class PoissonEmission(CountEmission):
 
     def guide(self) -> None:
         self.rates.guide()
+
+    def moved(self, law: Columns, by: Tensor) -> Columns:
+        return Columns(dist.Poisson(law.base.rate * by.exp()))
 
     def start(self, x: Tensor, member: Tensor) -> None:
         counts, seen = observed(x)
@@ -62,6 +74,9 @@ class NegativeBinomialEmission(CountEmission):
     def guide(self) -> None:
         self.means.guide()
         self.dispersions.guide()
+
+    def moved(self, law: Columns, by: Tensor) -> Columns:
+        return Columns(dist.NegativeBinomial(law.base.total_count, logits=law.base.logits + by))
 
     def start(self, x: Tensor, member: Tensor) -> None:
         counts, mean, variance = moments(x, member)

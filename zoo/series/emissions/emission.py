@@ -17,6 +17,9 @@ class Emission(PyroModule):
     - `start(x, member)` sets the guide to about the posterior given steps (n, D) and the probabilities (n, K) of their states.
     - `lags`: how many steps before one count for what it shows. Where some do, the distribution is one of series given the states they
       go through, and has `log_steps` and `follow` (`zoo/series/autoregressive.py`).
+    - `moved(law, by)`: what `model()` returned with each column moved by so much (*batch, K, D), on the scale on which covariates act:
+      that of numbers, of the logarithms of means, or of logits. `unit_of(spread)` of a column there; for a start, `response(x)` and
+      `undone(x, by)`: steps on that scale, about, and steps as they would be unmoved. What covariates cannot move has no `moved`.
     - `sites`: those that have the states along their first axis; the first of them numbers the states.
     - `dims`: the names of all sites' axes. `restated`: sites that others say again in better terms.
     """
@@ -33,6 +36,17 @@ class Emission(PyroModule):
         """The guide as about the posterior given series (N, T, D) and the probabilities (N, T, K) of their states at each step."""
         seen = (~series.isnan()).any(-1)
         self.start(series[seen], member[seen])
+
+    moved: Callable[[TorchDistribution, Tensor], TorchDistribution] | None = None
+
+    def unit_of(self, spread: Tensor) -> Tensor:
+        return spread
+
+    def response(self, x: Tensor) -> Tensor:
+        return x
+
+    def undone(self, x: Tensor, by: Tensor) -> Tensor:
+        return x - by
 
     def labels(self, columns: list[int]) -> dict[str, list[Any]]:
         """Labels along the axes named in `dims`, given which columns of the step these are."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from ...covariance import MatrixPrecision, ScalarPrecision, clustered
+from ...distributions.gaussian import DiagonalGaussian, Gaussian
 from .emission import Emission
 
 
@@ -42,6 +43,11 @@ class GaussianEmission(Emission):
     def guide(self) -> None:
         precisions = pyro.sample(self.covariance.site, self.covariance.guide())
         pyro.sample("locs", self.covariance.gaussian(self.center + self.spread * self.q_offsets, precisions, self.q_shrinkage).to_event(1))
+
+    def moved(self, law: dist.TorchDistribution, by: Tensor) -> dist.TorchDistribution:
+        if isinstance(law, Gaussian):
+            return Gaussian(law.loc + by, law.precision_tril, law.holes)
+        return DiagonalGaussian(law.loc + by, law.scale)
 
     def start(self, x: Tensor, member: Tensor) -> None:
         found = clustered(x, member, self.center, self.shrinkage)

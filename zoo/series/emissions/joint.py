@@ -1,5 +1,6 @@
 """Emissions of several families, side by side: each column its own."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pyro.distributions as dist
@@ -44,6 +45,30 @@ class JointEmission(Emission):
     def refit(self, series: Tensor, member: Tensor) -> None:
         for family, columns in zip(self.families, self.columns, strict=True):
             family.refit(series[..., columns], member)
+
+    @property
+    def moved(self) -> Callable[["SideBySide", Tensor], "SideBySide"] | None:
+        return None if any(family.moved is None for family in self.families) else self._moved
+
+    def _moved(self, law: "SideBySide", by: Tensor) -> "SideBySide":
+        parts = zip(self.families, law.blocks, self.columns, strict=True)
+        return SideBySide([family.moved(block, by[..., columns]) for family, block, columns in parts], self.columns)
+
+    def unit_of(self, spread: Tensor) -> Tensor:
+        return self._by_family("unit_of", spread)
+
+    def response(self, x: Tensor) -> Tensor:
+        return self._by_family("response", x)
+
+    def undone(self, x: Tensor, by: Tensor) -> Tensor:
+        return self._by_family("undone", x, by)
+
+    def _by_family(self, method: str, *values: Tensor) -> Tensor:
+        """What the families' methods give of their own columns of the values (..., D), in place."""
+        found = torch.empty_like(values[0])
+        for family, columns in zip(self.families, self.columns, strict=True):
+            found[..., columns] = getattr(family, method)(*(value[..., columns] for value in values))
+        return found
 
     @property
     def lags(self) -> int:

@@ -17,6 +17,18 @@ class PositiveEmission(Emission):
     def features(self, x: Tensor) -> Tensor:
         return super().features(x.log())
 
+    def moved(self, law: Columns, by: Tensor) -> Columns:
+        return Columns(dist.Gamma(law.base.concentration, law.base.rate * (-by).exp()), stand_in=1.0)
+
+    def unit_of(self, spread: Tensor) -> Tensor:
+        return torch.ones_like(spread)
+
+    def response(self, x: Tensor) -> Tensor:
+        return x.log()
+
+    def undone(self, x: Tensor, by: Tensor) -> Tensor:
+        return x * (-by).exp()
+
     def wrong(self, x: Tensor) -> tuple[Tensor, str]:
         return x <= 0, "is not above zero; choose another emission"
 

@@ -47,6 +47,9 @@ class StudentEmission(Emission):
         pyro.sample("scales", dist.LogNormal(self.q_scale, self.q_scale_sd).to_event(2))
         pyro.sample("freedoms", dist.LogNormal(self.q_freedom, self.q_freedom_sd).to_event(2))
 
+    def moved(self, law: Columns, by: Tensor) -> Columns:
+        return Columns(dist.StudentT(law.base.df, law.base.loc + by, law.base.scale))
+
     def start(self, x: Tensor, member: Tensor) -> None:
         counts, mean, variance = moments(x, member)
         offset = counts / (counts + 1) * (mean - self.center) / self.spread

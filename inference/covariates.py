@@ -1,0 +1,71 @@
+"""Covariates: the last columns of rows, along their last axis, of a pair that says it has some. They are given, and not modelled."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .pair import Pair
+
+if TYPE_CHECKING:
+    from .posterior import Posterior
+
+
+def split(pair: Pair, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The columns of rows (rows, ..., columns) that are modelled, and those that are given, as views."""
+    at = x.shape[-1] - pair.covariates
+    return x[..., :at], x[..., at:]
+
+
+def hollow(pair: Pair, x: Tensor, value: float = torch.nan) -> Tensor:
+    """Rows like `x` of which only what is given is known; all else is `value`."""
+    own, given = split(pair, x)
+    return torch.cat([torch.full_like(own, value), given], -1)
+
+
+def new_like(posterior: "Posterior", x: Tensor, seed: int = 0) -> Any:
+    """As many new rows as `x` has, with its covariates, if there are any."""
+    pair = posterior.pair
+    return posterior.generate(given=hollow(pair, x), seed=seed) if pair.covariates else posterior.generate(len(x), seed=seed)
+
+
+def told_ahead(pair: Pair, x: Tensor, steps: int, given: Any) -> Tensor:
+    """(rows, steps, C) the covariates of the steps that follow series `x` (rows, T, ...); C may be 0.
+
+    given: (steps, C) or (rows, steps, C). Raises ValueError where they are lacking, not asked for, of another shape or not finite.
+    """
+    name, count = type(pair).__name__, pair.covariates
+    if not count:
+        if given is not None:
+            raise ValueError(f"{name} has no covariates, so that given= says nothing to it")
+        return x.new_zeros(len(x), steps, 0)
+    if given is None:
+        shapes = f"({steps}, {count}) or ({len(x)}, {steps}, {count})"
+        refuse_untold(pair, f"say what they are in the {steps} steps to come: given=, of shape {shapes}")
+    known = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given, dtype=float))).to(x)
+    if known.shape not in {(steps, count), (len(x), steps, count)}:
+        raise ValueError(f"{name}: given= must be of shape ({steps}, {count}) or ({len(x)}, {steps}, {count}), not {tuple(known.shape)}")
+    if not known.isfinite().all():
+        raise ValueError(f"{name}: given={known[~known.isfinite()][0]:g} in the steps to come; covariates cannot be missing")
+    return known.expand(len(x), steps, count)
+
+
+def longer(pair: Pair, x: Tensor, known: Tensor) -> Tensor:
+    """Series `x` (rows, T, columns) with as many steps more as there are covariates `known` (rows, steps, C) of what follows the last
+    step that was seen; without covariates, the series."""
+    if not known.shape[-1]:
+        return x
+    seen = (~split(pair, x)[0].isnan()).any(-1)
+    last = torch.where(seen, torch.arange(x.shape[1], device=x.device), 0).amax(1)
+    whole = torch.cat([x, torch.full_like(x[:, :1], torch.nan).expand(-1, known.shape[1], -1)], 1)
+    at = last[:, None] + 1 + torch.arange(known.shape[1], device=x.device)
+    own, given = split(pair, whole)
+    return torch.cat([own, given.scatter(1, at[..., None].expand_as(known), known)], -1)
+
+
+def refuse_untold(pair: Pair, instead: str) -> None:
+    """Raise ValueError where rows have covariates, of which what is asked for would know nothing."""
+    if pair.covariates:
+        which = "column of its rows is" if pair.covariates == 1 else f"{pair.covariates} columns of its rows are"
+        raise ValueError(f"{type(pair).__name__}: the last {which} given, and not drawn by the model; {instead}")
