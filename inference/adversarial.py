@@ -59,13 +59,17 @@ class Adversarial(Objective):
         return vmap(lambda _: self._once(parameters, x), randomness="different")(x.new_zeros(self.particles)).mean()
 
     def _once(self, parameters: Values, x: Tensor) -> Tensor:
-        held = {name: value.detach() if name.startswith("critic.") else value for name, value in parameters.items()}
         features, latents = functional_call(self, parameters, (self._shown, x))
-        players = _mistaken(-_margins(functional_call(self, held, (self.critic, features, latents))))
-        fixed = features.detach(), {name: value.detach() for name, value in latents.items()}
-        slopes, numbers = functional_call(self, parameters, (self._slopes, fixed))
-        critics = _mistaken(_margins(numbers))
-        followed = players + critics + self.penalty * slopes
+        shown = features, *latents.values()
+        slopes, numbers = functional_call(self, parameters, (self._slopes, [part.detach() for part in shown], list(latents)))
+        margins = _margins(numbers)
+        critics = _mistaken(margins)
+        steep = sum(slope.square().flatten(1).sum(1).mean(dtype=torch.double) for slope in slopes)
+        # The others' loss, _mistaken(-margins), goes through what is shown alone, along the same slopes: the critic is run once.
+        push = torch.cat([margins.sigmoid(), -margins.sigmoid()])[:, None] / len(margins)
+        pushed = zip(shown, slopes, strict=True)
+        players = sum((part.flatten(1) * (push * slope.flatten(1)).detach()).sum(dtype=torch.double) for part, slope in pushed)
+        followed = players + critics + self.penalty * steep
         return followed - followed.detach() + (math.log(2) - critics).detach()
 
     def _shown(self, x: Tensor) -> Shown:
@@ -76,15 +80,14 @@ class Adversarial(Objective):
         made = torch.where(x.isnan(), x, made) if self.program.missing else made
         return self.pair.features(torch.cat([x, made])), {name: torch.cat([value, drawn[name]["value"]]) for name, value in given.items()}
 
-    def _slopes(self, shown: Shown) -> tuple[Tensor, Tensor]:
-        """The mean squared gradient of the critic in what it is shown, and its numbers (rows,)."""
+    def _slopes(self, shown: list[Tensor], names: list[str]) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Of features and latents of these names: the gradient of the critic in each, row by row, and its numbers (rows,)."""
 
-        def total(shown: Shown) -> tuple[Tensor, Tensor]:
-            numbers = self.critic(*shown)
+        def total(features: Tensor, *latents: Tensor) -> tuple[Tensor, Tensor]:
+            numbers = self.critic(features, dict(zip(names, latents, strict=True)))
             return numbers.sum(), numbers
 
-        (features, latents), numbers = grad(total, has_aux=True)(shown)
-        return sum(part.square().flatten(1).sum(1).mean(dtype=torch.double) for part in (features, *latents.values())), numbers
+        return grad(total, argnums=tuple(range(len(shown))), has_aux=True)(*shown)
 
 
 def _margins(numbers: Tensor) -> Tensor:

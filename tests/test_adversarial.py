@@ -48,7 +48,7 @@ def test_loss_and_gradients_are_those_written_by_hand(case):
     np.testing.assert_allclose(latents["z"][: len(x)].detach().numpy(), oracle.codes(pair, case.x), rtol=1e-10)
     assert (made == 0.0)[:, : pair.dim][np.isnan(case.x)].all()
     shown = np.concatenate([features.detach().numpy(), latents["z"].detach().numpy()], 1)
-    numbers = by_hand.network(critic.net, shown)[:, 0]
+    numbers = by_hand.read(pair, critic.net, shown)[:, 0]
     assert loss.item() == pytest.approx(by_hand.told(*np.split(numbers, 2)), rel=1e-10)
     # Each player's gradient is that of its own loss, which the others do not enter.
     inputs = torch.tensor(shown, requires_grad=True)
