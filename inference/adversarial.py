@@ -33,7 +33,9 @@ class Adversarial(Objective):
 
     Arguments:
         particles: draws of the model, and of the guide, for each row. penalty: times the mean squared slope of the critic, where the
-            data lie and where the model's draws do, it is added to the critic's loss, which without it need not settle.
+            data lie and where the model's draws do, it is added to the critic's loss, which without it need not settle. cooling: steps
+            over which the penalty goes down to none, along half a cosine; never, if they are not given. A critic whose slope costs as
+            much to the end sees nothing of what is narrow, and one of which it never did may lose modes on the way.
 
     Raises:
         ValueError: the pair brings no critic, rows share a latent, or a site that is drawn has no path along which to differentiate.
@@ -46,19 +48,29 @@ class Adversarial(Objective):
 
     ranks = False
 
-    def __init__(self, program: Program, guide: Callable, particles: int = 1, penalty: float = 1.0) -> None:
+    def __init__(self, program: Program, guide: Callable, particles: int = 1, penalty: float = 1.0, cooling: int | None = None) -> None:
         super().__init__(program, guide)
-        self.particles, self.penalty = particles, penalty
+        self.particles, self.penalty, self.cooling = particles, penalty, cooling
         _refuse_unsuited(program, guide)
         self.critic = self.pair.critic().to(program.x)
 
-    def loss(self, parameters: Values, x: Tensor) -> Tensor:
-        """See `Objective`."""
-        if self.particles == 1:
-            return self._once(parameters, x)
-        return vmap(lambda _: self._once(parameters, x), randomness="different")(x.new_zeros(self.particles)).mean()
+    def begin(self, x: Tensor) -> Values:
+        """No step has been made."""
+        return {"done": x.new_zeros(())}
 
-    def _once(self, parameters: Values, x: Tensor) -> Tensor:
+    def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
+        """See `Objective`."""
+        left = 1.0 if self.cooling is None else 0.5 * (1 + (math.pi * (carried["done"] / self.cooling).clamp(max=1)).cos())
+        return self.loss(parameters, x, left * self.penalty), {"done": carried["done"] + 1}
+
+    def loss(self, parameters: Values, x: Tensor, penalty: Tensor | float | None = None) -> Tensor:
+        """At the penalty that is given, or else the whole."""
+        penalty = self.penalty if penalty is None else penalty
+        if self.particles == 1:
+            return self._once(parameters, x, penalty)
+        return vmap(lambda _: self._once(parameters, x, penalty), randomness="different")(x.new_zeros(self.particles)).mean()
+
+    def _once(self, parameters: Values, x: Tensor, penalty: Tensor | float) -> Tensor:
         features, latents = functional_call(self, parameters, (self._shown, x))
         shown = features, *latents.values()
         slopes, numbers = functional_call(self, parameters, (self._slopes, [part.detach() for part in shown], list(latents)))
@@ -69,7 +81,7 @@ class Adversarial(Objective):
         push = torch.cat([margins.sigmoid(), -margins.sigmoid()])[:, None] / len(margins)
         pushed = zip(shown, slopes, strict=True)
         players = sum((part.flatten(1) * (push * slope.flatten(1)).detach()).sum(dtype=torch.double) for part, slope in pushed)
-        followed = players + critics + self.penalty * steep
+        followed = players + critics + penalty * steep
         return followed - followed.detach() + (math.log(2) - critics).detach()
 
     def _shown(self, x: Tensor) -> Shown:
