@@ -33,14 +33,6 @@ def test_all_modes_of_a_ring_are_found():
     assert posterior.fidelity().missed == 0
 
 
-@pytest.mark.parametrize(("name", "waves"), [("gan", []), ("bigan", ["z"])])
-def test_a_critic_of_octaves_sees_waves_of_the_rows_and_none_of_their_codes(name, waves):
-    critic = zoo.create(name, dim=3, octaves=2, critic_hidden=[5]).critic()
-    rows, z = torch.randn(7, 3), {"z": torch.randn(7, 2)}
-    shown = torch.cat([rows, rows.sin(), rows.cos(), (2 * rows).sin(), (2 * rows).cos(), *(z[name] for name in waves)], -1)
-    torch.testing.assert_close(critic(rows, z), critic.net(shown)[:, 0])
-
-
 def test_without_an_encoder_latents_are_moved_about_their_prior():
     moved = linear("gan").traverse(1)
     np.testing.assert_allclose(moved.values[[0, -1]], norm.ppf([0.025, 0.975]), atol=0.1)

@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor, nn
 
+from .codes.nets import Critic
 from .codes.pictures import codes
 from .gan import GenerativeAdversarialNetwork
 
@@ -44,7 +45,7 @@ class BidirectionalGAN(GenerativeAdversarialNetwork):
 
     def critic(self) -> nn.Module:
         """A new one, of rows with their codes."""
-        return super().critic({"z": self.latents})
+        return Critic(self.reader(self.hyperparameters["critic_hidden"], 1, self.latents), ["z"])
 
     # More of a column means something, as it does of a pixel.
     has_shades = True

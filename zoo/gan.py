@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import pyro
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from inference import Pair, Table, checks
@@ -41,8 +41,6 @@ class GenerativeAdversarialNetwork(Pair):
         dim: D, how many columns (pixels). Read off the data.
         hidden: sizes of the generator's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
         critic_hidden: sizes of the critic's, from the row on; a dense layer follows its convolutions.
-        octaves: how many octaves of waves the critic sees rows by, beside the rows: of use where the data have detail far finer than their
-            spread, such as narrow clusters.
         network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
         image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
         likelihood: "gaussian", for numbers, or "shades", from 0 to 1.
@@ -71,7 +69,6 @@ class GenerativeAdversarialNetwork(Pair):
         *,
         hidden: list[PositiveInt] = [64, 64],  # noqa: B006
         critic_hidden: list[PositiveInt] = [64, 64],  # noqa: B006
-        octaves: NonNegativeInt = 0,
         network: Literal["dense", "convolution"] = "dense",
         image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
         likelihood: Literal["gaussian", "shades"] = "gaussian",
@@ -100,9 +97,9 @@ class GenerativeAdversarialNetwork(Pair):
         given = self.hyperparameters
         return image_shape(given["network"], given["image"], self.dim, len(hidden))
 
-    def reader(self, hidden: list[int], outputs: int, octaves: int = 0, beside: int = 0) -> nn.Sequential:
-        """A new network that gives `outputs` numbers of the features of a row, of their waves, and of `beside` numbers more."""
-        shape, blocks = self.shape(hidden), [1] * (1 + self.mask) * (1 + 2 * octaves)
+    def reader(self, hidden: list[int], outputs: int, beside: int = 0) -> nn.Sequential:
+        """A new network that gives `outputs` numbers of the features of a row, and of `beside` numbers more."""
+        shape, blocks = self.shape(hidden), [1] * (1 + self.mask)
         if shape:
             return nn.Sequential(Encoder(shape, blocks, hidden, JOINED, beside, bent), bent(), nn.Linear(JOINED, outputs))
         return leaky([self.dim * len(blocks) + beside, *hidden, outputs])
@@ -121,10 +118,9 @@ class GenerativeAdversarialNetwork(Pair):
         seen = self.likelihood.features(x)
         return torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen
 
-    def critic(self, latents: dict[str, int] = {}) -> nn.Module:  # noqa: B006
-        """A new one, of rows alone, or of the latents that are named too, each of so many numbers."""
-        hidden, octaves = self.hyperparameters["critic_hidden"], self.hyperparameters["octaves"]
-        return Critic(self.reader(hidden, 1, octaves, sum(latents.values())), list(latents), octaves)
+    def critic(self) -> nn.Module:
+        """A new one, of rows alone."""
+        return Critic(self.reader(self.hyperparameters["critic_hidden"], 1), [])
 
     def start(self, x: Tensor) -> None:
         """Weights drawn anew."""

@@ -34,23 +34,16 @@ def _layers(sizes: list[int], between: Callable[[], nn.Module]) -> nn.Sequential
 
 
 class Critic(nn.Module):
-    """A number for each row, by `net`, of its features and those of its latents that are named; up to a constant, which tells nothing.
+    """A number for each row, by `net`, of its features and those of its latents that are named; up to a constant, which tells nothing."""
 
-    Behind the features `net` is shown their sines and cosines, the waves of each octave half as long as those of the last: without them
-    a network is slow to learn what is far finer than the features are spread.
-
-    Source: Tancik et al. 2020, "Fourier features let networks learn high frequency functions in low dimensional domains", NeurIPS.
-    """
-
-    def __init__(self, net: nn.Sequential, latents: list[str], octaves: int) -> None:
+    def __init__(self, net: nn.Sequential, latents: list[str]) -> None:
         super().__init__()
-        self.net, self.latents, self.octaves = net, latents, octaves
+        self.net, self.latents = net, latents
         self.net[-1].register_parameter("bias", None)
         spread_out(self)
 
     def forward(self, features: Tensor, latents: dict[str, Tensor]) -> Tensor:
-        waves = [wave(2.0**octave * features) for octave in range(self.octaves) for wave in (torch.sin, torch.cos)]
-        return self.net(torch.cat([features, *waves, *(latents[name] for name in self.latents)], -1)).squeeze(-1)
+        return self.net(torch.cat([features, *(latents[name] for name in self.latents)], -1)).squeeze(-1)
 
 
 def restart(net: nn.Module) -> None:
