@@ -24,8 +24,8 @@ def linear(name: str) -> Posterior:
 
 def test_all_modes_of_a_ring_are_found():
     x, modes = ring(4000, 0)
-    pair = zoo.create("gan", x, hidden=[64, 64, 64], critic_hidden=[64, 64, 64], noise=1e-3)
-    posterior = inference.svi(pair, x, batch=64, steps=1200, penalty=0.05, compile=False)
+    pair = zoo.create("gan", x, network="residual", hidden=[48, 48], critic_hidden=[64, 64], noise=1e-3)
+    posterior = inference.svi(pair, x, batch=64, steps=600, penalty=0.05, cooling=600, compile=False)
     new = posterior.generate(2000)
     assert near(new, modes, SPREADS["ring"])[0] == 8
     nearest = torch.cdist(new, modes).argmin(1).bincount(minlength=8)

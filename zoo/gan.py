@@ -12,7 +12,7 @@ from inference import Pair, Table, checks
 from .by_column import by_column, center_and_spread
 from .codes.images import Decoder, Encoder, image_shape
 from .codes.made_pictures import made
-from .codes.nets import Critic, bent, leaky, spread_out
+from .codes.nets import Critic, bent, leaky, residual, spread_out
 from .codes.priors import StandardNormal
 from .codes.sharp import Gaussian, Shades
 
@@ -41,7 +41,8 @@ class GenerativeAdversarialNetwork(Pair):
         dim: D, how many columns (pixels). Read off the data.
         hidden: sizes of the generator's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
         critic_hidden: sizes of the critic's, from the row on; a dense layer follows its convolutions.
-        network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
+        network: "dense"; "residual", where each hidden layer of the generator is two that add to what goes in, for rows in many clusters;
+            or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
         image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
         likelihood: "gaussian", for numbers, or "shades", from 0 to 1.
         noise: standard deviation of a row about what is made of its code, given; of "gaussian", in units of the column's spread.
@@ -69,7 +70,7 @@ class GenerativeAdversarialNetwork(Pair):
         *,
         hidden: list[PositiveInt] = [64, 64],  # noqa: B006
         critic_hidden: list[PositiveInt] = [64, 64],  # noqa: B006
-        network: Literal["dense", "convolution"] = "dense",
+        network: Literal["dense", "residual", "convolution"] = "dense",
         image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
         likelihood: Literal["gaussian", "shades"] = "gaussian",
         noise: PositiveFloat = 0.01,
@@ -89,8 +90,10 @@ class GenerativeAdversarialNetwork(Pair):
     def networks(self) -> dict[str, nn.Module]:
         """New networks of the pair, by name."""
         hidden = self.hyperparameters["hidden"]
-        shape = self.shape(hidden)
-        return {"generator": Decoder(self.latents, hidden, shape, 1, bent) if shape else leaky([self.latents, *hidden, self.dim])}
+        if shape := self.shape(hidden):
+            return {"generator": Decoder(self.latents, hidden, shape, 1, bent)}
+        dense = residual if self.hyperparameters["network"] == "residual" else leaky
+        return {"generator": dense([self.latents, *hidden, self.dim])}
 
     def shape(self, hidden: list[int]) -> tuple[int, int, int] | None:
         """Of the image that a row is, for convolutions with so many channels; None of a dense network."""

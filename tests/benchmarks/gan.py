@@ -26,7 +26,7 @@ from inference.recipe import Recipe
 from .side import apart
 
 SPREADS = {"ring": 0.02, "grid": 0.05}
-WIDE = {"hidden": [128, 128, 128], "critic_hidden": [128, 128, 128], "noise": 1e-3}
+WIDE = {"hidden": [128, 128, 128], "critic_hidden": [128, 128, 128], "network": "residual", "noise": 1e-3}
 
 
 def ring(rows: int, seed: int) -> tuple[Tensor, Tensor]:

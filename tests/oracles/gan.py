@@ -17,11 +17,11 @@ def cases() -> list[Case]:
     shades = expit(4 * numbers - 4).clip(0.02, 0.98).round(1)
     given = {"latents": 2, "dim": 4, "noise": NOISE, "critic_hidden": [5]}
     scaled = {"center": [1.0, 0.8, 1.2, 1.0], "spread": [1.2, 0.7, 1.0, 0.9]}
-    convolution = {"network": "convolution", "image": [2, 2]}
+    convolution = {"network": "convolution", "image": [2, 2, 1]}
     return [
         Case("linear", {**given, "hidden": [], **scaled}, numbers),
         Case("holes", {**given, "hidden": [5], **scaled, "mask": True}, _with_holes(numbers)),
-        Case("shades", {**given, "hidden": [4, 3], "likelihood": "shades", "center": [0.2, 0.5, 0.4, 1.0]}, shades),
+        Case("shades", {**given, "hidden": [4, 3], "network": "residual", "likelihood": "shades", "center": [0.2, 0.5, 0.4, 1.0]}, shades),
         Case("convolution", {**given, "hidden": [3], "likelihood": "shades", **convolution}, _with_holes(shades)),
     ]
 
@@ -29,9 +29,7 @@ def cases() -> list[Case]:
 def log_joint(pair, values, x) -> float:
     """log p(x, z): the codes in `values`, NaN left out."""
     z = np.asarray(values["z"])
-    image = pair.hyperparameters["image"]
-    output = enlarged(pair.generator, z, image, leaky) if image else network(pair.generator, z)
-    return float(norm.logpdf(z).sum() + _log_columns(pair, output, np.asarray(x)).sum())
+    return float(norm.logpdf(z).sum() + _log_columns(pair, generated(pair, z), np.asarray(x)).sum())
 
 
 def log_evidence(pair, x) -> None:
@@ -45,6 +43,26 @@ def network(net, rows: np.ndarray) -> np.ndarray:
     for i, name in enumerate(names):
         rows = (rows if i == 0 else leaky(rows)) @ state[name].T + state.get(name.replace("weight", "bias"), 0.0)
     return rows
+
+
+def generated(pair, z: np.ndarray) -> np.ndarray:
+    """What the generator makes of codes."""
+    given, net = pair.hyperparameters, pair.generator
+    if given["image"]:
+        return enlarged(net, z, given["image"], leaky)
+    if given["network"] == "dense":
+        return network(net, z)
+    first, *blocks, _, last = net
+    rows = affine(first, z)
+    for block in blocks:
+        _, one, _, other = block.layers
+        past = rows if rows.shape[1] == one.out_features else affine(block.past, rows)
+        rows = past + affine(other, leaky(affine(one, leaky(rows))))
+    return affine(last, leaky(rows))
+
+
+def affine(layer, rows: np.ndarray) -> np.ndarray:
+    return rows @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
 
 
 def read(pair, net, seen: np.ndarray) -> np.ndarray:

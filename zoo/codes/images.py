@@ -11,9 +11,9 @@ from torch import Tensor, nn
 def image_shape(network: str, image: list[int] | None, dim: int, layers: int) -> tuple[int, int, int] | None:
     """Height, width and channels of an image of `dim` numbers, which `layers` convolutions halve; a square where none is given.
 
-    None of network="dense". Raises ValueError for an image given to that, images of another size, and sides that cannot be halved so often.
+    None of other networks. Raises ValueError for an image given to these, images of another size, and sides that cannot be halved so often.
     """
-    if network == "dense":
+    if network != "convolution":
         if image is not None:
             raise ValueError(f"image={image} is of network='convolution'; a dense one sees columns in no order")
         return None

@@ -21,6 +21,30 @@ def leaky(sizes: list[int]) -> nn.Sequential:
     return _layers(sizes, bent)
 
 
+def residual(sizes: list[int]) -> nn.Sequential:
+    """The same with a block for each hidden layer, so that a map of many steep steps is learnt soon; two sizes are a linear map."""
+    if len(sizes) == 2:
+        return leaky(sizes)
+    inputs, *hidden, outputs = sizes
+    blocks = [Block(*widths) for widths in pairwise([hidden[0], *hidden])]
+    return nn.Sequential(nn.Linear(inputs, hidden[0]), *blocks, bent(), nn.Linear(hidden[-1], outputs))
+
+
+class Block(nn.Module):
+    """Two layers, with leaky ReLU before each, and what goes in added to what comes out, by a linear map where it is of another size.
+
+    Source: He, Zhang, Ren & Sun 2016, "Identity mappings in deep residual networks", ECCV.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(bent(), nn.Linear(inputs, outputs), bent(), nn.Linear(outputs, outputs))
+        self.past = nn.Identity() if inputs == outputs else nn.Linear(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.past(x) + self.layers(x)
+
+
 def bent() -> nn.Module:
     """A leaky ReLU."""
     return nn.LeakyReLU(SLOPE)
