@@ -33,6 +33,14 @@ def test_all_modes_of_a_ring_are_found():
     assert posterior.fidelity().missed == 0
 
 
+def test_convolutions_are_drawn_so_that_numbers_stay_as_far_spread():
+    pair = zoo.create("gan", dim=1024, latents=64, network="convolution", hidden=[64, 64, 64])
+    pair.start(torch.zeros(1, 1024))
+    with torch.no_grad():
+        made = pair.generator(torch.randn(100, 64)).unflatten(1, (32, 32))[:, 2:-2, 2:-2]
+    assert 0.5 < made.square().mean() * (1 + 0.2**2) / 2 < 2
+
+
 def test_without_an_encoder_latents_are_moved_about_their_prior():
     moved = linear("gan").traverse(1)
     np.testing.assert_allclose(moved.values[[0, -1]], norm.ppf([0.025, 0.975]), atol=0.1)

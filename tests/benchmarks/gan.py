@@ -26,6 +26,7 @@ from inference.recipe import Recipe
 from .side import apart
 
 SPREADS = {"ring": 0.02, "grid": 0.05}
+STEPS = {"ring": 4000, "grid": 12_000}
 WIDE = {"hidden": [128, 128, 128], "critic_hidden": [128, 128, 128], "network": "residual", "noise": 1e-3}
 
 
@@ -87,13 +88,13 @@ def neighbours(name: str, steps: int) -> dict[str, float]:
 
 def main(quick: bool) -> None:
     """Print both."""
-    steps, starts = (1000, 2) if quick else (12_000, 5)
-    for data in ("ring", "grid"):
+    starts, cut = (2, 10) if quick else (5, 1)
+    for data, steps in {data: steps // cut for data, steps in STEPS.items()}.items():
         for name in ("gan", "bigan"):
             found = apart(modes_found, name=name, data=data, starts=starts, steps=steps)
             near = ", ".join(f"{100 * share:.1f}%" for share in found["near"])
             said = f"modes {found['modes']}, {near} near one, {found['seconds']:.0f} s of all"
             print(f"{name} of a {data}, {starts} starts, {steps} steps: {said}", flush=True)
     for name in ("bigan", "autoencoder"):
-        found = apart(neighbours, name=name, steps=steps)
+        found = apart(neighbours, name=name, steps=16_000 // cut)
         print(f"{name}'s codes of digits: 1-NN {100 * found['1-NN']:.1f}%, {found['seconds']:.0f} s", flush=True)
