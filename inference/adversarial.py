@@ -33,7 +33,9 @@ class Adversarial(Objective):
 
     Arguments:
         particles: draws of the model, and of the guide, for each row. penalty: times the mean squared slope of the critic, where the
-            data lie and where the model's draws do, it is added to the critic's loss, which without it need not settle.
+            data lie and where the model's draws do, it is added to the critic's loss, which without it need not settle. cooling: steps
+            over which the penalty goes down to none, along half a cosine; never, if they are not given. A critic whose slope costs as
+            much to the end sees nothing of what is narrow, and one of which it never did may lose modes on the way.
 
     Raises:
         ValueError: the pair brings no critic, rows share a latent, or a site that is drawn has no path along which to differentiate.
@@ -46,26 +48,40 @@ class Adversarial(Objective):
 
     ranks = False
 
-    def __init__(self, program: Program, guide: Callable, particles: int = 1, penalty: float = 1.0) -> None:
+    def __init__(self, program: Program, guide: Callable, particles: int = 1, penalty: float = 1.0, cooling: int | None = None) -> None:
         super().__init__(program, guide)
-        self.particles, self.penalty = particles, penalty
+        self.particles, self.penalty, self.cooling = particles, penalty, cooling
         _refuse_unsuited(program, guide)
         self.critic = self.pair.critic().to(program.x)
 
-    def loss(self, parameters: Values, x: Tensor) -> Tensor:
-        """See `Objective`."""
-        if self.particles == 1:
-            return self._once(parameters, x)
-        return vmap(lambda _: self._once(parameters, x), randomness="different")(x.new_zeros(self.particles)).mean()
+    def begin(self, x: Tensor) -> Values:
+        """No step has been made."""
+        return {"done": x.new_zeros(())}
 
-    def _once(self, parameters: Values, x: Tensor) -> Tensor:
-        held = {name: value.detach() if name.startswith("critic.") else value for name, value in parameters.items()}
+    def step(self, parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
+        """See `Objective`."""
+        left = 1.0 if self.cooling is None else 0.5 * (1 + (math.pi * (carried["done"] / self.cooling).clamp(max=1)).cos())
+        return self.loss(parameters, x, left * self.penalty), {"done": carried["done"] + 1}
+
+    def loss(self, parameters: Values, x: Tensor, penalty: Tensor | float | None = None) -> Tensor:
+        """At the penalty that is given, or else the whole."""
+        penalty = self.penalty if penalty is None else penalty
+        if self.particles == 1:
+            return self._once(parameters, x, penalty)
+        return vmap(lambda _: self._once(parameters, x, penalty), randomness="different")(x.new_zeros(self.particles)).mean()
+
+    def _once(self, parameters: Values, x: Tensor, penalty: Tensor | float) -> Tensor:
         features, latents = functional_call(self, parameters, (self._shown, x))
-        players = _mistaken(-_margins(functional_call(self, held, (self.critic, features, latents))))
-        fixed = features.detach(), {name: value.detach() for name, value in latents.items()}
-        slopes, numbers = functional_call(self, parameters, (self._slopes, fixed))
-        critics = _mistaken(_margins(numbers))
-        followed = players + critics + self.penalty * slopes
+        shown = features, *latents.values()
+        slopes, numbers = functional_call(self, parameters, (self._slopes, [part.detach() for part in shown], list(latents)))
+        margins = _margins(numbers)
+        critics = _mistaken(margins)
+        steep = sum(slope.square().flatten(1).sum(1).mean(dtype=torch.double) for slope in slopes)
+        # The others' loss, _mistaken(-margins), goes through what is shown alone, along the same slopes: the critic is run once.
+        push = torch.cat([margins.sigmoid(), -margins.sigmoid()])[:, None] / len(margins)
+        pushed = zip(shown, slopes, strict=True)
+        players = sum((part.flatten(1) * (push * slope.flatten(1)).detach()).sum(dtype=torch.double) for part, slope in pushed)
+        followed = players + critics + penalty * steep
         return followed - followed.detach() + (math.log(2) - critics).detach()
 
     def _shown(self, x: Tensor) -> Shown:
@@ -76,15 +92,14 @@ class Adversarial(Objective):
         made = torch.where(x.isnan(), x, made) if self.program.missing else made
         return self.pair.features(torch.cat([x, made])), {name: torch.cat([value, drawn[name]["value"]]) for name, value in given.items()}
 
-    def _slopes(self, shown: Shown) -> tuple[Tensor, Tensor]:
-        """The mean squared gradient of the critic in what it is shown, and its numbers (rows,)."""
+    def _slopes(self, shown: list[Tensor], names: list[str]) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Of features and latents of these names: the gradient of the critic in each, row by row, and its numbers (rows,)."""
 
-        def total(shown: Shown) -> tuple[Tensor, Tensor]:
-            numbers = self.critic(*shown)
+        def total(features: Tensor, *latents: Tensor) -> tuple[Tensor, Tensor]:
+            numbers = self.critic(features, dict(zip(names, latents, strict=True)))
             return numbers.sum(), numbers
 
-        (features, latents), numbers = grad(total, has_aux=True)(shown)
-        return sum(part.square().flatten(1).sum(1).mean(dtype=torch.double) for part in (features, *latents.values())), numbers
+        return grad(total, argnums=tuple(range(len(shown))), has_aux=True)(*shown)
 
 
 def _margins(numbers: Tensor) -> Tensor:

@@ -142,10 +142,13 @@ def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:
 
 
 def meanings(cls: type[Pair]) -> dict[str, str]:
-    """What each hyperparameter means, as "Arguments:" in the class's docstring says."""
-    block = re.search(r"^Arguments:\n((?:[ \t]+.*\n?|\n)+)", inspect.getdoc(cls) or "", re.M)
-    entries = re.split(r"^    (\w+): ", block[1], flags=re.M)[1:] if block else []
-    return {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
+    """What each hyperparameter means, as "Arguments:" in the docstring of the class, or else of one that it derives from, says."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        block = re.search(r"^Arguments:\n((?:[ \t]+.*\n?|\n)+)", inspect.cleandoc(base.__doc__ or ""), re.M)
+        entries = re.split(r"^    (\w+): ", block[1], flags=re.M)[1:] if block else []
+        found |= {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
+    return found
 
 
 def adapter(cls: type[Pair], name: str) -> TypeAdapter:

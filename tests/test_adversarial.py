@@ -48,7 +48,7 @@ def test_loss_and_gradients_are_those_written_by_hand(case):
     np.testing.assert_allclose(latents["z"][: len(x)].detach().numpy(), oracle.codes(pair, case.x), rtol=1e-10)
     assert (made == 0.0)[:, : pair.dim][np.isnan(case.x)].all()
     shown = np.concatenate([features.detach().numpy(), latents["z"].detach().numpy()], 1)
-    numbers = by_hand.network(critic.net, shown)[:, 0]
+    numbers = by_hand.read(pair, critic.net, shown)[:, 0]
     assert loss.item() == pytest.approx(by_hand.told(*np.split(numbers, 2)), rel=1e-10)
     # Each player's gradient is that of its own loss, which the others do not enter.
     inputs = torch.tensor(shown, requires_grad=True)
@@ -61,6 +61,20 @@ def test_loss_and_gradients_are_those_written_by_hand(case):
     others = -nn.functional.logsigmoid(second - first).mean()
     for name, found in zip(names(pair), torch.autograd.grad(others, [*pair.parameters()]), strict=True):
         torch.testing.assert_close(grads[f"pair.{name}"], found)
+
+
+def test_the_penalty_goes_down_to_none_and_the_loss_told_is_without_it():
+    objective, values, x = players(oracle.cases()[0])
+    objective.cooling = 10
+    for done, left in ((0.0, 1.0), (5.0, 0.5), (10.0, 0.0), (12.0, 0.0)):
+        torch.manual_seed(2)
+        with traceable():
+            grads, (told, carried) = grad_and_value(objective.step, has_aux=True)(values, x, {"done": torch.tensor(done)})
+            torch.manual_seed(2)
+            expected, loss = grad_and_value(objective.loss)(values, x, 0.7 * left)
+        torch.testing.assert_close(grads, expected)
+        assert told.item() == pytest.approx(loss.item(), rel=1e-12)
+        assert carried["done"] == done + 1
 
 
 def names(module: nn.Module) -> list[str]:
@@ -142,6 +156,7 @@ REFUSED = {
     "restarts": (lambda x: inference.svi(zoo.create("gan", x), x, restarts=2), "restarts: the loss of objective='adversarial'"),
     "rows held out": (lambda x: inference.svi(zoo.create("gan", x), x, validation=0.2), "validation: the loss of"),
     "a negative penalty": (lambda x: inference.svi(zoo.create("gan", x), x, penalty=-1.0), "penalty=-1.0 must be a number of at least 0"),
+    "no cooling": (lambda x: inference.svi(zoo.create("gan", x), x, cooling=0), "cooling=0"),
     "an option of another": (lambda x: inference.svi(zoo.create("vae", x / 9), x / 9, penalty=1.0), "penalty=1.0 is an option of"),
     "no critic": (lambda x: inference.svi(zoo.create("gmm", x), x, objective="adversarial"), "bring a critic"),
     "one row": (lambda x: inference.svi(zoo.create("bigan", x), x[:1]), "in common"),

@@ -8,12 +8,14 @@ import torch
 import zoo
 
 SHAPES = {
+    "binary_digits": (1797, 64, 10),
     "breast_cancer": (569, 30, 2),
     "digits": (1797, 64, 10),
     "earthquakes": (1, 107, None),
     "faithful": (272, 2, None),
     "galaxies": (82, 1, None),
     "iris": (150, 4, 3),
+    "labelled_digits": (1797, 65, 10),
     "nile": (1, 100, None),
     "reuters": (395, 4258, None),
     "wine": (178, 13, 3),
@@ -78,8 +80,16 @@ def test_the_default_dtype_is_followed(name, dtype):
 def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(LookupError, match="no data set .faithfull.; did you mean .faithful.*docstrings, earthquakes, faithful"):
         zoo.data.load("faithfull")
-    with pytest.raises(LookupError, match="no data set 'zzz'. There are breast_cancer"):
+    with pytest.raises(LookupError, match="no data set 'zzz'. There are binary_digits"):
         zoo.data.load("zzz")
+
+
+def test_digits_are_had_as_bits_and_with_their_labels():
+    whole, bits, labelled = (zoo.data.load(name) for name in ("digits", "binary_digits", "labelled_digits"))
+    assert torch.equal(bits.x == 1, whole.x > 0.5)
+    assert torch.equal(labelled.x[:, :-1], whole.x)
+    assert torch.equal(labelled.x[:, -1].long(), whole.labels.long())
+    assert labelled.columns[-1] == "label"
 
 
 def test_a_set_loaded_twice_is_not_shared():

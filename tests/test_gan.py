@@ -24,13 +24,21 @@ def linear(name: str) -> Posterior:
 
 def test_all_modes_of_a_ring_are_found():
     x, modes = ring(4000, 0)
-    pair = zoo.create("gan", x, hidden=[64, 64, 64], critic_hidden=[64, 64, 64], noise=1e-3)
-    posterior = inference.svi(pair, x, batch=64, steps=1200, penalty=0.05, compile=False)
+    pair = zoo.create("gan", x, network="residual", hidden=[48, 48], critic_hidden=[64, 64], noise=1e-3)
+    posterior = inference.svi(pair, x, batch=64, steps=600, penalty=0.05, cooling=600, compile=False)
     new = posterior.generate(2000)
     assert near(new, modes, SPREADS["ring"])[0] == 8
     nearest = torch.cdist(new, modes).argmin(1).bincount(minlength=8)
     assert nearest.min() > 2000 / 8 / 3
     assert posterior.fidelity().missed == 0
+
+
+def test_convolutions_are_drawn_so_that_numbers_stay_as_far_spread():
+    pair = zoo.create("gan", dim=1024, latents=64, network="convolution", hidden=[64, 64, 64])
+    pair.start(torch.zeros(1, 1024))
+    with torch.no_grad():
+        made = pair.generator(torch.randn(100, 64)).unflatten(1, (32, 32))[:, 2:-2, 2:-2]
+    assert 0.5 < made.square().mean() * (1 + 0.2**2) / 2 < 2
 
 
 def test_without_an_encoder_latents_are_moved_about_their_prior():

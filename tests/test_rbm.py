@@ -1,8 +1,10 @@
 """The restricted Boltzmann machine: its normaliser and chains against all states, fits to digits, clamped pixels."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.neural_network import BernoulliRBM
@@ -68,6 +70,12 @@ def test_too_few_places_are_told_by_the_report():
     assert (exact.severity, "all 2^10 states" in exact.evidence) == ("good", True)
     unknown = {f.name: f for f in inference.diagnose(strong()).findings}["normaliser"]
     assert (unknown.severity, "posterior.normalised()" in unknown.advice) == ("warning", True)
+
+
+def test_rows_of_a_frame_are_held_against_those_drawn():
+    posterior = strong(6, 4).normalised()
+    posterior = replace(posterior, table=as_table(pd.DataFrame(posterior.generate(60).numpy(), columns=list("abcdef"))))
+    assert {f.name: f.severity for f in inference.diagnose(posterior).findings}["mass"] == "good"
 
 
 def far_apart() -> Posterior:

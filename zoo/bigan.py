@@ -1,13 +1,10 @@
 """Bidirectional generative adversarial network."""
 
-from typing import Annotated, Literal
-
 import pyro
 import pyro.distributions as dist
-from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from .codes.nets import Critic, leaky
+from .codes.nets import Critic
 from .codes.pictures import codes
 from .gan import GenerativeAdversarialNetwork
 
@@ -29,15 +26,8 @@ class BidirectionalGAN(GenerativeAdversarialNetwork):
     inference", both ICLR.
 
     Arguments:
-        latents: Q, how many numbers a code has.
-        dim: D, how many columns (pixels). Read off the data.
-        hidden: sizes of the generator's hidden layers, from the code to the row, and of the encoder's, backwards; none is a linear map.
-        critic_hidden: sizes of the critic's.
-        likelihood: "gaussian", for numbers, or "shades", from 0 to 1.
-        noise: standard deviation of a row about what is made of its code, given; of "gaussian", in units of the column's spread.
-        mask: whether encoder and critic are told which values are missing. Read off the data.
-        center: what encoder and critic take for zero, one number or one a column. Read off the data: the columns' means.
-        spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        hidden: sizes of the generator's hidden layers, from the code to the row, and of the encoder's, backwards; none is a linear map. Of
+            convolutions, their channels; a dense layer follows the encoder's.
     """
 
     unsuited = {
@@ -46,22 +36,8 @@ class BidirectionalGAN(GenerativeAdversarialNetwork):
         "impute": "it has no densities by which to draw what is missing; posterior.reconstruct has its mean through the code, or use 'vae'",
     }
 
-    def __init__(
-        self,
-        latents: PositiveInt = 2,
-        dim: PositiveInt = 4,
-        *,
-        hidden: list[PositiveInt] = [64, 64],  # noqa: B006
-        critic_hidden: list[PositiveInt] = [64, 64],  # noqa: B006
-        likelihood: Literal["gaussian", "shades"] = "gaussian",
-        noise: PositiveFloat = 0.01,
-        mask: bool = False,
-        center: float | list[float] = 0.5,
-        spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
-    ) -> None:
-        networks = {"hidden": hidden, "critic_hidden": critic_hidden, "likelihood": likelihood, "noise": noise}
-        super().__init__(latents, dim, **networks, mask=mask, center=center, spread=spread)
-        self.q_encoder = leaky([self.seen, *reversed(hidden), latents])
+    def networks(self) -> dict[str, nn.Module]:
+        return super().networks() | {"q_encoder": self.reader(self.hyperparameters["hidden"][::-1], self.latents)}
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -69,7 +45,7 @@ class BidirectionalGAN(GenerativeAdversarialNetwork):
 
     def critic(self) -> nn.Module:
         """A new one, of rows with their codes."""
-        return Critic([self.seen + self.latents, *self.critic_hidden, 1], ["z"])
+        return Critic(self.reader(self.hyperparameters["critic_hidden"], 1, self.latents), ["z"])
 
     # More of a column means something, as it does of a pixel.
     has_shades = True

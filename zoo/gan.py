@@ -10,10 +10,14 @@ from torch import Tensor, nn
 from inference import Pair, Table, checks
 
 from .by_column import by_column, center_and_spread
+from .codes.images import Decoder, Encoder, image_shape
 from .codes.made_pictures import made
-from .codes.nets import Critic, leaky, spread_out
+from .codes.nets import Critic, bent, leaky, residual, spread_out
 from .codes.priors import StandardNormal
 from .codes.sharp import Gaussian, Shades
+
+# Of a critic's dense layer, after its convolutions.
+JOINED = 128
 
 
 class GenerativeAdversarialNetwork(Pair):
@@ -35,8 +39,11 @@ class GenerativeAdversarialNetwork(Pair):
     Arguments:
         latents: Q, how many numbers a code has.
         dim: D, how many columns (pixels). Read off the data.
-        hidden: sizes of the generator's hidden layers, from the code to the row; none is a linear map.
-        critic_hidden: sizes of the critic's.
+        hidden: sizes of the generator's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
+        critic_hidden: sizes of the critic's, from the row on; a dense layer follows its convolutions.
+        network: "dense"; "residual", where each hidden layer of the generator is two that add to what goes in, for rows in many clusters;
+            or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
+        image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
         likelihood: "gaussian", for numbers, or "shades", from 0 to 1.
         noise: standard deviation of a row about what is made of its code, given; of "gaussian", in units of the column's spread.
         mask: whether the critic is told which values are missing. Read off the data.
@@ -63,6 +70,8 @@ class GenerativeAdversarialNetwork(Pair):
         *,
         hidden: list[PositiveInt] = [64, 64],  # noqa: B006
         critic_hidden: list[PositiveInt] = [64, 64],  # noqa: B006
+        network: Literal["dense", "residual", "convolution"] = "dense",
+        image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
         likelihood: Literal["gaussian", "shades"] = "gaussian",
         noise: PositiveFloat = 0.01,
         mask: bool = False,
@@ -71,16 +80,32 @@ class GenerativeAdversarialNetwork(Pair):
     ) -> None:
         if latents > dim:
             raise ValueError(f"latents={latents} must be at most the {dim} columns, since rows have no more directions to differ in")
-        self.latents, self.dim, self.critic_hidden, self.mask = latents, dim, critic_hidden, mask
+        self.latents, self.dim, self.mask = latents, dim, mask
         family = {"gaussian": Gaussian, "shades": Shades}[likelihood]
         self.likelihood = family(by_column("center", center, dim), by_column("spread", spread, dim), noise)
         self.prior = StandardNormal(latents)
-        self.generator = leaky([latents, *hidden, dim])
+        for name, net in self.networks().items():
+            setattr(self, name, net)
 
-    @property
-    def seen(self) -> int:
-        """How many features a row has."""
-        return self.dim * (1 + self.mask)
+    def networks(self) -> dict[str, nn.Module]:
+        """New networks of the pair, by name."""
+        hidden = self.hyperparameters["hidden"]
+        if shape := self.shape(hidden):
+            return {"generator": Decoder(self.latents, hidden, shape, 1, bent)}
+        dense = residual if self.hyperparameters["network"] == "residual" else leaky
+        return {"generator": dense([self.latents, *hidden, self.dim])}
+
+    def shape(self, hidden: list[int]) -> tuple[int, int, int] | None:
+        """Of the image that a row is, for convolutions with so many channels; None of a dense network."""
+        given = self.hyperparameters
+        return image_shape(given["network"], given["image"], self.dim, len(hidden))
+
+    def reader(self, hidden: list[int], outputs: int, beside: int = 0) -> nn.Sequential:
+        """A new network that gives `outputs` numbers of the features of a row, and of `beside` numbers more."""
+        shape, blocks = self.shape(hidden), [1] * (1 + self.mask)
+        if shape:
+            return nn.Sequential(Encoder(shape, blocks, hidden, JOINED, beside, bent), bent(), nn.Linear(JOINED, outputs))
+        return leaky([self.dim * len(blocks) + beside, *hidden, outputs])
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -92,13 +117,13 @@ class GenerativeAdversarialNetwork(Pair):
             pyro.sample("z", self.prior.codes(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, `seen`) of rows: their columns, beside the center and scaled, and which of them are missing."""
+        """(N, D) of rows, or (N, 2 D) with `mask`: their columns, beside the center and scaled, and which of them are missing."""
         seen = self.likelihood.features(x)
         return torch.cat([seen, x.isnan().to(x.dtype)], -1) if self.mask else seen
 
     def critic(self) -> nn.Module:
         """A new one, of rows alone."""
-        return Critic([self.seen, *self.critic_hidden, 1], [])
+        return Critic(self.reader(self.hyperparameters["critic_hidden"], 1), [])
 
     def start(self, x: Tensor) -> None:
         """Weights drawn anew."""

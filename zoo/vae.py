@@ -129,11 +129,9 @@ class VariationalAutoencoder(Pair):
         """An encoder that gives `outputs` numbers of what it sees of a row, and a decoder that takes `inputs`."""
         given, blocks = self.hyperparameters, [self.likelihood.inputs, *[1] * self.mask]
         hidden = given["hidden"]
-        if given["network"] == "convolution":
-            shape = image_shape(given["image"], self.dim, len(hidden))
+        shape = image_shape(given["network"], given["image"], self.dim, len(hidden))
+        if shape:
             return Encoder(shape, blocks, hidden[::-1], outputs, self.beside), Decoder(inputs, hidden, shape, self.likelihood.outputs)
-        if given["image"] is not None:
-            raise ValueError(f"image={given['image']} is of network='convolution'; a dense one sees columns in no order")
         return mlp([self.dim * sum(blocks) + self.beside, *hidden[::-1], outputs]), mlp(
             [inputs, *hidden, self.dim * self.likelihood.outputs]
         )

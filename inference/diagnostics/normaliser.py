@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 
+from ..answers.decoding import as_tensor
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _gap(posterior: "Posterior") -> Finding:
     """Mean log densities beside each other, in which the normaliser cancels; drawn rows are given the holes of those fitted."""
     rows = posterior.table
     some = rows.some(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).round().astype(int))
-    drawn = torch.as_tensor(np.asarray(posterior.generate(len(some)))).to(some.x).masked_fill(some.x.isnan(), math.nan)
+    drawn = as_tensor(posterior.generate(len(some)), some.x).masked_fill(some.x.isnan(), math.nan)
     seen, new = (posterior.score(x).double() for x in (some, replace(some, x=drawn)))
     gap, spread = float(new.mean() - seen.mean()), float(new.std().clamp(min=LEAST))
     text = f"rows fitted have {seen.mean():.2f} nats each, and rows that the model draws {new.mean():.2f} +- {spread:.2g}"

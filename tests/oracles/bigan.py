@@ -20,4 +20,4 @@ def log_evidence(pair, x) -> None:
 
 def codes(pair, x: np.ndarray) -> np.ndarray:
     """(rows, Q) where the encoder puts rows."""
-    return gan.network(pair.q_encoder, gan.features(pair, x))
+    return gan.read(pair, pair.q_encoder, gan.features(pair, x))

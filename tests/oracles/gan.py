@@ -5,29 +5,31 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from . import Case
+from .networks import enlarged, leaky, shrunk
 
 NOISE = 0.3
 
 
 def cases() -> list[Case]:
-    """Numbers and shades, with hidden layers and without, with and without holes."""
+    """Numbers and shades, with hidden layers and without, with convolutions, with and without holes."""
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(8, 2)) @ rng.normal(size=(2, 4)) + 0.3 * rng.normal(size=(8, 4)) + 1.0
     shades = expit(4 * numbers - 4).clip(0.02, 0.98).round(1)
     given = {"latents": 2, "dim": 4, "noise": NOISE, "critic_hidden": [5]}
     scaled = {"center": [1.0, 0.8, 1.2, 1.0], "spread": [1.2, 0.7, 1.0, 0.9]}
+    convolution = {"network": "convolution", "image": [2, 2, 1]}
     return [
         Case("linear", {**given, "hidden": [], **scaled}, numbers),
         Case("holes", {**given, "hidden": [5], **scaled, "mask": True}, _with_holes(numbers)),
-        Case("shades", {**given, "hidden": [4, 3], "likelihood": "shades", "center": [0.2, 0.5, 0.4, 1.0]}, shades),
-        Case("shades-holes", {**given, "latents": 1, "hidden": [4], "likelihood": "shades"}, _with_holes(shades)),
+        Case("shades", {**given, "hidden": [4, 3], "network": "residual", "likelihood": "shades", "center": [0.2, 0.5, 0.4, 1.0]}, shades),
+        Case("convolution", {**given, "hidden": [3], "likelihood": "shades", **convolution}, _with_holes(shades)),
     ]
 
 
 def log_joint(pair, values, x) -> float:
     """log p(x, z): the codes in `values`, NaN left out."""
     z = np.asarray(values["z"])
-    return float(norm.logpdf(z).sum() + _log_columns(pair, network(pair.generator, z), np.asarray(x)).sum())
+    return float(norm.logpdf(z).sum() + _log_columns(pair, generated(pair, z), np.asarray(x)).sum())
 
 
 def log_evidence(pair, x) -> None:
@@ -39,8 +41,36 @@ def network(net, rows: np.ndarray) -> np.ndarray:
     state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
     names = [name for name in state if name.endswith("weight")]
     for i, name in enumerate(names):
-        rows = (rows if i == 0 else np.where(rows > 0, rows, 0.2 * rows)) @ state[name].T + state.get(name.replace("weight", "bias"), 0.0)
+        rows = (rows if i == 0 else leaky(rows)) @ state[name].T + state.get(name.replace("weight", "bias"), 0.0)
     return rows
+
+
+def generated(pair, z: np.ndarray) -> np.ndarray:
+    """What the generator makes of codes."""
+    given, net = pair.hyperparameters, pair.generator
+    if given["image"]:
+        return enlarged(net, z, given["image"], leaky)
+    if given["network"] == "dense":
+        return network(net, z)
+    first, *blocks, _, last = net
+    rows = affine(first, z)
+    for block in blocks:
+        _, one, _, other = block.layers
+        past = rows if rows.shape[1] == one.out_features else affine(block.past, rows)
+        rows = past + affine(other, leaky(affine(one, leaky(rows))))
+    return affine(last, leaky(rows))
+
+
+def affine(layer, rows: np.ndarray) -> np.ndarray:
+    return rows @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+
+
+def read(pair, net, seen: np.ndarray) -> np.ndarray:
+    """What encoder or critic makes of what it is shown: by convolutions too, after which there are two affine layers."""
+    image = pair.hyperparameters["image"]
+    if not image:
+        return network(net, seen)
+    return network(net[2], leaky(shrunk(net[0], seen, image, leaky)))
 
 
 def features(pair, x: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Networks of codes by hand, in numpy: dense layers, convolutions pixel by pixel, flows row by row."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import expit
 
@@ -8,6 +10,10 @@ SLOPE = 1e-3
 
 def silu(u: np.ndarray) -> np.ndarray:
     return u * expit(u)
+
+
+def leaky(u: np.ndarray) -> np.ndarray:
+    return np.where(u > 0, u, 0.2 * u)
 
 
 def dense(net, z: np.ndarray) -> np.ndarray:
@@ -24,14 +30,14 @@ def layers(net) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(state[name], state[name.replace("weight", "bias")]) for name in state if name.endswith("weight")]
 
 
-def enlarged(net, z: np.ndarray, image: list[int]) -> np.ndarray:
+def enlarged(net, z: np.ndarray, image: list[int], bent: Callable = silu) -> np.ndarray:
     """(rows, height * width * channels) what a decoder of convolutions makes of codes: each number spread over 4 x 4 pixels."""
     (weight, bias), *rest = layers(net)
     count = 2 ** len(rest)
     planes = (z @ weight.T + bias).reshape(len(z), -1, image[0] // count, image[1] // count)
     for weight, bias in rest:
         rows, _, height, width = planes.shape
-        planes, made = silu(planes), np.zeros((rows, weight.shape[1], 2 * height + 2, 2 * width + 2))
+        planes, made = bent(planes), np.zeros((rows, weight.shape[1], 2 * height + 2, 2 * width + 2))
         for i in range(height):
             for j in range(width):
                 made[:, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += np.einsum("nc,cdij->ndij", planes[:, :, i, j], weight)
@@ -39,9 +45,11 @@ def enlarged(net, z: np.ndarray, image: list[int]) -> np.ndarray:
     return planes.transpose(0, 2, 3, 1).reshape(len(z), -1)
 
 
-def shrunk(net, seen: np.ndarray, image: list[int]) -> np.ndarray:
-    """(rows, outputs) what an encoder of convolutions makes of blocks of height * width * channels numbers."""
+def shrunk(net, seen: np.ndarray, image: list[int], bent: Callable = silu) -> np.ndarray:
+    """(rows, outputs) what an encoder of convolutions makes of blocks of height * width * channels numbers, and of those behind them."""
     *convolutions, (last, offset) = layers(net)
+    pixels = convolutions[0][0].shape[1] * image[0] * image[1]
+    seen, beside = seen[:, :pixels], seen[:, pixels:]
     blocks = seen.reshape(len(seen), -1, *image)
     planes = blocks.transpose(0, 1, 4, 2, 3).reshape(len(seen), -1, *image[:2])
     for weight, bias in convolutions:
@@ -50,8 +58,8 @@ def shrunk(net, seen: np.ndarray, image: list[int]) -> np.ndarray:
         for i in range(height // 2):
             for j in range(width // 2):
                 made[:, :, i, j] = np.einsum("ncij,dcij->nd", planes[:, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4], weight)
-        planes = silu(made + bias[:, None, None])
-    return planes.reshape(len(seen), -1) @ last.T + offset
+        planes = bent(made + bias[:, None, None])
+    return np.concatenate([planes.reshape(len(seen), -1), beside], 1) @ last.T + offset
 
 
 def straightened(flow, z: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, float]:

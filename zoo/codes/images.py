@@ -1,17 +1,22 @@
 """Networks of convolutions, for rows that are images: each lists its pixels line by line, and of each pixel its channels."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 
-def image_shape(image: list[int] | None, dim: int, layers: int) -> tuple[int, int, int]:
+def image_shape(network: str, image: list[int] | None, dim: int, layers: int) -> tuple[int, int, int] | None:
     """Height, width and channels of an image of `dim` numbers, which `layers` convolutions halve; a square where none is given.
 
-    Raises ValueError for images of another size, and for sides that cannot be halved so often.
+    None of other networks. Raises ValueError for an image given to these, images of another size, and sides that cannot be halved so often.
     """
+    if network != "convolution":
+        if image is not None:
+            raise ValueError(f"image={image} is of network='convolution'; a dense one sees columns in no order")
+        return None
     side = math.isqrt(dim)
     if image is None and side * side != dim:
         raise ValueError(f"network='convolution': rows of {dim} columns are no square image; give image=[height, width] or with channels")
@@ -27,22 +32,30 @@ def image_shape(image: list[int] | None, dim: int, layers: int) -> tuple[int, in
 
 
 class Encoder(nn.Module):
-    """Convolutions that each halve height and width, with SiLU after them, and a linear map.
+    """Convolutions that each halve height and width, with SiLU or another activation after them, and a linear map.
 
     Arguments:
         shape: height, width and channels of the image.
         blocks: how many numbers of each channel of a pixel the input has, in blocks one after the other.
         hidden: channels that convolutions make. outputs: how many numbers come out.
-        beside: how many numbers follow that are no pixels; the linear map takes them.
+        beside: how many numbers follow that are no pixels; the linear map takes them. between: makes an activation.
     """
 
-    def __init__(self, shape: tuple[int, int, int], blocks: list[int], hidden: list[int], outputs: int, beside: int = 0) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        blocks: list[int],
+        hidden: list[int],
+        outputs: int,
+        beside: int = 0,
+        between: Callable[[], nn.Module] = nn.SiLU,
+    ) -> None:
         super().__init__()
         height, width, channels = shape
         self.shape, self.sizes = (height, width), [*(height * width * channels * block for block in blocks), beside]
         layers: list[nn.Module] = []
         for before, after in pairwise([channels * sum(blocks), *hidden]):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), between()]
         left = (height * width >> 2 * len(hidden)) * (hidden[-1] if hidden else channels * sum(blocks))
         self.layers, self.last = nn.Sequential(*layers, nn.Flatten()), nn.Linear(left + beside, outputs)
 
@@ -53,21 +66,24 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The way back: a linear map, and transposed convolutions that each double height and width, with SiLU before them.
+    """The way back: a linear map, and transposed convolutions that each double height and width, with SiLU or another before them.
 
     Arguments:
         inputs: how many numbers go in. hidden: channels of which convolutions make the next.
         shape: height, width and channels of the image. outputs: how many numbers of each channel of a pixel come out.
+        between: makes an activation.
     """
 
-    def __init__(self, inputs: int, hidden: list[int], shape: tuple[int, int, int], outputs: int) -> None:
+    def __init__(
+        self, inputs: int, hidden: list[int], shape: tuple[int, int, int], outputs: int, between: Callable[[], nn.Module] = nn.SiLU
+    ) -> None:
         super().__init__()
         height, width, channels = shape
         first, *rest = [*hidden, channels * outputs]
         small = (first, height >> len(hidden), width >> len(hidden))
         layers: list[nn.Module] = [nn.Linear(inputs, math.prod(small)), nn.Unflatten(-1, small)]
         for before, after in pairwise([first, *rest]):
-            layers += [nn.SiLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+            layers += [between(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:

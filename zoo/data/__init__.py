@@ -1,7 +1,7 @@
 """Real data sets by name, of which one, `newsgroups`, is downloaded when it is first asked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,10 @@ SOURCES = {
     "newsgroups": ("20 newsgroups (Lang 1995, ICML), sorted by date: counts of the 2000 most frequent words; fetched once", "not stated"),
     "reuters": ("395 news of Reuters 1996-1997, counts of 4258 words, through the package lda (extra `text`)", "MPL-2.0"),
     "digits": ("Alpaydin & Kaynak 1998, UCI: 8 x 8 pixels, from 0 to 1, through scikit-learn", UCI),
+    "binary_digits": ("`digits` (Alpaydin & Kaynak 1998), pixels of more than a half being 1 and the others 0", UCI),
+    "labelled_digits": ("`digits` (Alpaydin & Kaynak 1998), with what each shows in a last column", UCI),
 }
+OF_DIGITS = ("binary_digits", "labelled_digits")
 CORPORA = ("docstrings", "newsgroups", "reuters")
 # What the values are divided by.
 SCALES = {"digits": 16}
@@ -65,7 +68,7 @@ def load(name: str) -> Dataset:
         from inference.suggest import unknown
 
         raise LookupError(unknown("data set", name, names()))
-    loader = _embedded if name in EMBEDDED else _corpus if name in CORPORA else _from_sklearn
+    loader = _embedded if name in EMBEDDED else _corpus if name in CORPORA else _of_digits if name in OF_DIGITS else _from_sklearn
     return loader(name, *SOURCES[name])
 
 
@@ -96,3 +99,12 @@ def _from_sklearn(name: str, source: str, license: str) -> Dataset:
     bunch = loader()
     x = torch.tensor(bunch.data, dtype=torch.get_default_dtype()) / SCALES.get(name, 1)
     return Dataset(name, x, torch.tensor(bunch.target), [str(c) for c in bunch.feature_names], source, license)
+
+
+def _of_digits(name: str, source: str, license: str) -> Dataset:
+    import torch
+
+    digits = replace(load("digits"), name=name, source=source, license=license)
+    if name == "binary_digits":
+        return replace(digits, x=(digits.x > 0.5).to(digits.x))
+    return replace(digits, x=torch.column_stack([digits.x, digits.labels.to(digits.x)]), columns=[*digits.columns, "label"])
