@@ -8,6 +8,8 @@ The observed distribution of such a pair has these methods, each for a batch of 
 - `increments(value)`: the log density of each step given those before it, (*batch, T);
 - `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...).
 
+Where the guide draws the states given the series, the distribution is that given a draw of them, and has `paths` and `forecast` only.
+
 Where several chains of states, M, move a series together, discrete states have one more axis, of length M, after that of the steps.
 """
 
@@ -21,7 +23,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from ..amortised import given_rows
 from ..diagnostics.quantities import quantile
+from ..graphs.graph import batched
 from ..memory import CELLS, at_once
 from ..program import Program, Values
 from ..rows.table import Table
@@ -109,15 +113,15 @@ def forecast(posterior: "Posterior", x: Any, steps: int, samples: int, seed: int
         raise ValueError(f"{samples} samples of {steps} steps are too many to be held at once; ask for fewer samples, or fewer steps")
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
-        drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
-        parts = [_next(posterior, Program(posterior.pair, rows), steps, drawn) for rows in program.x.split(at_once(cells))]
+        drawn = {name: draws[chosen] for name, draws in aligned.items()}
+        parts = [_next(posterior, Program(posterior.pair, rows), steps, (drawn, chosen)) for rows in program.x.split(at_once(cells))]
     return tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
 
 
-def _next(posterior: "Posterior", program: Program, steps: int, drawn: Values) -> Forecast:
-    """The forecast of some rows, from a sample of each draw (1, sample, *site)."""
-    each = 1 + steps // program.x.shape[1]
-    states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn, each)
+def _next(posterior: "Posterior", program: Program, steps: int, drawn: tuple[Values, Tensor]) -> Forecast:
+    """The forecast of some rows, from a sample of each draw (sample, *site), of which the numbers are given too."""
+    answer, cells = _ask(program, "forecast", steps), program.x.numel() * (1 + steps // program.x.shape[1])
+    states, values = batched(lambda draw, x: answer(draw[0], x), program.missing, at_once(8 * cells))(drawn, program.x)
     values = values.reshape(len(values), len(program.x), steps, *program.x.shape[2:])
     low, high = (quantile(values, share) for share in (0.05, 0.95))
     sd, mean = torch.std_mean(values.double(), 0, correction=0)
@@ -140,10 +144,11 @@ def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table
 
 
 def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor], Any]:
-    """The answer of the observed distribution, as a function of a draw and the rows."""
+    """The answer of the observed distribution, as a function of a draw and the rows; given a draw of the states if the guide draws them."""
 
     def answer(values: Values, x: Tensor) -> Any:
-        law, rows = program.observation(values, x)
+        states = given_rows(program, values, x)[0] if program.amortised else {}
+        law, rows = program.observation(values | states, x)
         return getattr(law, method)(rows, *args)
 
     return answer
@@ -151,6 +156,8 @@ def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor]
 
 def _states(program: Program, posterior: "Posterior") -> int:
     """K, how many states there are."""
+    if program.amortised:
+        return next(iter(program.amortised.values())).shape[-1]
     first = {name: posterior.draws[name][0, 0] for name in program.parameters}
     return averages(_ask(program, "filter")(first, program.x[:1, :1]))[0].shape[-1]
 

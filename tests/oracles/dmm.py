@@ -1,0 +1,99 @@
+"""The deep Markov model by hand: the joint density of series and states, step by step, and the linear one's evidence."""
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import multivariate_normal, norm
+
+from . import Case, networks
+
+
+def cases() -> list[Case]:
+    """A linear one of numbers, and a gated one of black and white with gaps and ragged ends."""
+    rng = np.random.default_rng(3)
+    numbers = rng.normal(size=(4, 5, 2)).cumsum(1) * [0.5, 0.3] + [0.4, -1.0]
+    bits = (rng.random((4, 5, 3)) > 0.4).astype(float)
+    bits[0, 1], bits[1, 0, 2], bits[2, 3:] = np.nan, np.nan, np.nan
+    given = {"dim": 2, "center": [0.3, -0.8], "spread": [1.5, 0.7]}
+    return [
+        Case("linear", {"states": 2, "hidden": [], "memory": 3, "noise": 0.3, **given}, numbers),
+        Case("bits", {"states": 2, "dim": 3, "hidden": [4], "memory": 3, "likelihood": "bernoulli", "center": 0.4, "mask": True}, bits),
+    ]
+
+
+def log_joint(pair, values, x) -> float:
+    """log p(x, z): the states in `values`, NaN left out, and states after the end of a series standard normal."""
+    x = np.asarray(x).reshape(*np.shape(x)[:2], -1)
+    return sum(_log_row(pair, *row) for row in zip(np.asarray(values["z"]), x, strict=True))
+
+
+def _log_row(pair, z, x) -> float:
+    seen = np.flatnonzero((~np.isnan(x)).any(1))
+    length = seen[-1] + 1 if len(seen) else 0
+    total = norm.logpdf(z[length:]).sum()
+    for t in range(length):
+        total += norm.logpdf(z[t], *(first(pair) if t == 0 else step(pair, z[t - 1]))).sum()
+        total += np.nansum(log_columns(pair, z[t], x[t]))
+    return float(total)
+
+
+def first(pair) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scales of the first state."""
+    return pair.first_loc.detach().numpy(), pair.first_scale.detach().numpy()
+
+
+def step(pair, z) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scales of the state that follows another."""
+    weight, bias = networks.layers(pair.step.linear)[0]
+    kept = weight @ z + bias
+    if not pair.hyperparameters["hidden"]:
+        return kept, drift(pair)
+    gate, proposal, scale = np.split(networks.dense(pair.step.net, z), 3)
+    return (1 - expit(gate)) * kept + expit(gate) * proposal, np.logaddexp(0, scale)
+
+
+def drift(pair) -> np.ndarray:
+    """(K,) scales of what a step changes in states of the linear one."""
+    return np.exp(pair.step.log_scale.detach().numpy())
+
+
+def log_columns(pair, z, x) -> np.ndarray:
+    """(D,) log density of what a step shows."""
+    output, given = networks.dense(pair.decoder, z), pair.hyperparameters
+    center = np.broadcast_to(np.array(given["center"], float), x.shape)
+    if given["likelihood"] == "gaussian":
+        return norm.logpdf(x, center + np.array(given["spread"]) * output, float(pair.likelihood.noise.detach()))
+    mean = np.clip(center, 0.01, 0.99)
+    probability = expit(np.log(mean / (1 - mean)) + output)
+    return x * np.log(probability) + (1 - x) * np.log(1 - probability)
+
+
+def log_evidence(pair, x) -> float | None:
+    """log p(x) given the weights, of the linear Gaussian one; None for every other."""
+    if pair.hyperparameters["hidden"] or pair.hyperparameters["likelihood"] != "gaussian":
+        return None
+    return float(sum(log_series(pair, row) for row in np.asarray(x).reshape(*np.shape(x)[:2], -1)))
+
+
+def log_series(pair, x) -> float:
+    """The density of what is seen of a series (T, D) of the linear Gaussian one: all its numbers are one Gaussian vector."""
+    means, covariance = states(pair, len(x))
+    (weight, bias), spread = networks.layers(pair.decoder)[0], np.broadcast_to(np.array(pair.hyperparameters["spread"], float), x.shape[1])
+    shows = np.kron(np.eye(len(x)), spread[:, None] * weight)
+    mean = np.tile(np.array(pair.hyperparameters["center"], float) + spread * bias, len(x)) + shows @ means.ravel()
+    noise = float(pair.likelihood.noise.detach()) ** 2 * np.eye(x.size)
+    seen = ~np.isnan(x.ravel())
+    return multivariate_normal.logpdf(x.ravel()[seen], mean[seen], (shows @ covariance @ shows.T + noise)[np.ix_(seen, seen)])
+
+
+def states(pair, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means (T, K) of the states of the linear one, and the covariance (T K, T K) of all of them."""
+    (loc, scale), (weight, bias) = first(pair), networks.layers(pair.step.linear)[0]
+    means, covariance = [loc], np.zeros((steps, steps, *weight.shape))
+    covariance[0, 0] = np.diag(scale**2)
+    for t in range(1, steps):
+        means.append(weight @ means[-1] + bias)
+        for s in range(t):
+            covariance[t, s] = weight @ covariance[t - 1, s]
+            covariance[s, t] = covariance[t, s].T
+        covariance[t, t] = weight @ covariance[t - 1, t - 1] @ weight.T + np.diag(drift(pair) ** 2)
+    return np.array(means), covariance.transpose(0, 2, 1, 3).reshape(steps * len(loc), -1)
