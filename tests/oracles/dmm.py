@@ -76,17 +76,35 @@ def log_evidence(pair, x) -> float | None:
 
 def log_series(pair, x) -> float:
     """The density of what is seen of a series (T, D) of the linear Gaussian one: all its numbers are one Gaussian vector."""
-    means, covariance = states(pair, len(x))
-    (weight, bias), spread = networks.layers(pair.decoder)[0], np.broadcast_to(np.array(pair.hyperparameters["spread"], float), x.shape[1])
-    shows = np.kron(np.eye(len(x)), spread[:, None] * weight)
-    mean = np.tile(np.array(pair.hyperparameters["center"], float) + spread * bias, len(x)) + shows @ means.ravel()
-    noise = float(pair.likelihood.noise.detach()) ** 2 * np.eye(x.size)
+    mean, _, numbers = moments(pair, len(x))
     seen = ~np.isnan(x.ravel())
-    return multivariate_normal.logpdf(x.ravel()[seen], mean[seen], (shows @ covariance @ shows.T + noise)[np.ix_(seen, seen)])
+    return multivariate_normal.logpdf(x.ravel()[seen], mean[1][seen], numbers[np.ix_(seen, seen)]) if seen.any() else 0.0
+
+
+def moments(pair, steps: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+    """Of the linear one: the means of all states (T K,) and numbers (T D,) of a series, their covariance, and that of the numbers."""
+    means, covariance = states(pair, steps)
+    (weight, bias), given = networks.layers(pair.decoder)[0], pair.hyperparameters
+    spread = np.broadcast_to(np.array(given["spread"], float), len(bias))
+    shows = np.kron(np.eye(steps), spread[:, None] * weight)
+    shown = np.tile(np.array(given["center"], float) + spread * bias, steps) + shows @ means
+    noise = float(pair.likelihood.noise.detach()) ** 2 * np.eye(len(shown))
+    return (means, shown), covariance @ shows.T, shows @ covariance @ shows.T + noise
+
+
+def conditional(pair, x, of: str) -> tuple[np.ndarray, np.ndarray]:
+    """Means and sds of the "states" (T, K), or of the "numbers" (T, D), of a series (T, D) of the linear one given what is seen of it."""
+    (means, shown), across, numbers = moments(pair, len(x))
+    seen = ~np.isnan(x.ravel())
+    prior, with_seen = (states(pair, len(x))[1], across[:, seen]) if of == "states" else (numbers, numbers[:, seen])
+    weights = np.linalg.solve(numbers[np.ix_(seen, seen)], with_seen.T).T
+    mean = (means if of == "states" else shown) + weights @ (x.ravel() - shown)[seen]
+    variance = np.diag(prior - weights @ with_seen.T)
+    return mean.reshape(len(x), -1), np.sqrt(variance.clip(min=0)).reshape(len(x), -1)
 
 
 def states(pair, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means (T, K) of the states of the linear one, and the covariance (T K, T K) of all of them."""
+    """Means (T K,) of all states of a series of the linear one, and their covariance (T K, T K)."""
     (loc, scale), (weight, bias) = first(pair), networks.layers(pair.step.linear)[0]
     means, covariance = [loc], np.zeros((steps, steps, *weight.shape))
     covariance[0, 0] = np.diag(scale**2)
@@ -96,4 +114,4 @@ def states(pair, steps: int) -> tuple[np.ndarray, np.ndarray]:
             covariance[t, s] = weight @ covariance[t - 1, s]
             covariance[s, t] = covariance[t, s].T
         covariance[t, t] = weight @ covariance[t - 1, t - 1] @ weight.T + np.diag(drift(pair) ** 2)
-    return np.array(means), covariance.transpose(0, 2, 1, 3).reshape(steps * len(loc), -1)
+    return np.concatenate(means), covariance.transpose(0, 2, 1, 3).reshape(steps * len(loc), -1)

@@ -22,10 +22,15 @@ class GaussianChain(TorchDistribution):
     has_rsample = True
 
     def __init__(self, gates: Tensor, shifts: Tensor, scales: Tensor, axes: Tensor, going_on: Tensor) -> None:
-        self.going_on, self.axes = going_on[..., None], axes
-        self.gates, self.shifts = gates * self.going_on, shifts * self.going_on
-        self.scales = torch.where(self.going_on, scales, 1.0)
+        self.axes, self.going_on = axes, going_on
+        self._on = going_on[..., None]
+        self.gates, self.shifts, self.scales = gates * self._on, shifts * self._on, torch.where(self._on, scales, 1.0)
         super().__init__(gates.shape[:-2], gates.shape[-2:], validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "GaussianChain":
+        shape = torch.Size(batch_shape) + self.event_shape
+        steps = (values.expand(shape) for values in (self.gates, self.shifts, self.scales))
+        return GaussianChain(*steps, self.axes, self.going_on.expand(shape[:-1]))
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)
@@ -33,9 +38,9 @@ class GaussianChain(TorchDistribution):
         return self._turned(follow(self.gates.expand(shape), self.shifts + shocks))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        straight = torch.where(self.going_on, torch.linalg.solve(self.axes, value.mT).mT, value)
+        straight = torch.where(self._on, value @ torch.linalg.inv(self.axes).mT, value)
         steps = Normal(self.gates * beside(straight) + self.shifts, self.scales, validate_args=False).log_prob(straight)
-        return steps.sum((-2, -1)) - self.going_on.sum((-2, -1)) * torch.linalg.slogdet(self.axes)[1]
+        return steps.sum((-2, -1)) - self.going_on.sum(-1) * torch.linalg.slogdet(self.axes)[1]
 
     @property
     def mean(self) -> Tensor:
@@ -44,7 +49,7 @@ class GaussianChain(TorchDistribution):
     @property
     def variance(self) -> Tensor:
         variances = follow(self.gates.square(), self.scales.square())
-        return torch.where(self.going_on, variances @ self.axes.square().mT, 1.0)
+        return torch.where(self._on, variances @ self.axes.square().mT, 1.0)
 
     def _turned(self, straight: Tensor) -> Tensor:
-        return torch.where(self.going_on, straight @ self.axes.mT, straight)
+        return torch.where(self._on, straight @ self.axes.mT, straight)

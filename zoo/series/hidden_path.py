@@ -33,6 +33,9 @@ class HiddenPath(TorchDistribution):
         self.first, self.step, self.going_on = first, step, going_on
         super().__init__(going_on.shape[:-1], torch.Size((going_on.shape[-1], *first.batch_shape)), validate_args=False)
 
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "HiddenPath":
+        return HiddenPath(self.first, self.step, self.going_on.expand(torch.Size(batch_shape) + self.going_on.shape[-1:]))
+
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
         with torch.no_grad():
             shape = self._extended_shape(sample_shape)
@@ -61,6 +64,9 @@ class Shown(TorchDistribution):
         self.states, self.step, self.show, self.steps = states, step, show, show(states)
         batch = self.steps.batch_shape
         super().__init__(batch[:-1], batch[-1:] + self.steps.event_shape, validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "Shown":
+        return Shown(self.states.expand(torch.Size(batch_shape) + self.states.shape[-2:]), self.step, self.show)
 
     @property
     def support(self) -> constraints.Constraint:
