@@ -32,7 +32,7 @@ def fading(holes: bool = False) -> Tensor:
 def linear(holes: bool = False) -> inference.Posterior:
     x = fading(holes)
     pair = zoo.create("dmm", x, states=2, hidden=[], memory=8)
-    return inference.svi(pair, x, steps=1000, lr=0.02, seed=1, device="cpu", compile=False)
+    return inference.svi(pair, x, steps=500, lr=0.03, seed=1, device="cpu", compile=False)
 
 
 @pytest.mark.parametrize("holes", [False, True])

@@ -40,10 +40,10 @@ class DeepMarkovModel(Pair):
     Gaussian state space model, `lgssm` with any matrix for a transition.
 
     The guide draws a path as a Gaussian chain, in axes that are learnt: how much of v_t-1 each number of v_t = axes^-1 z_t keeps, where
-    it is moved and how sure it is are told, step by step, by a network that reads the series from both ends. All draws of a path are one
-    linear recurrence, and its density needs none, so that no step of a fit waits for another. Where the model is linear and its states do not
-    turn about each other, that is the exact posterior far from the ends; elsewhere z_t leans on z_t-1 linearly, by as much as the
-    series says.
+    it is moved and how sure it is are told, step by step, by a network that reads the series from both ends. All draws of a path are
+    one linear recurrence, and its density needs none, so that no step of a fit waits for another. Where the model is linear and its
+    states do not turn about each other, that is the exact posterior far from the ends; elsewhere z_t leans on z_t-1 linearly, by as
+    much as the series says.
 
     Reference: Krishnan, Shalit & Sontag 2017, "Structured inference networks for nonlinear state space models", AAAI. Their guide is
     not linear in z_t-1.

@@ -16,16 +16,18 @@ import inference
 import zoo
 
 FOLDER = Path(os.environ.get("ZOO_DATA", "")) / "jsb"
-LOWEST, NOTES, LONGEST = 21, 88, 160
+LOWEST, NOTES = 21, 88
+# The longest chorale that is fitted, at which those held out are cut; and that of all.
+FITTED, LONGEST = 129, 160
 
 
 def rolls(part: str, steps: int = LONGEST) -> Tensor:
-    """(chorales, steps, 88) which notes sound; `NaN` after the end."""
+    """(chorales, steps, 88) which notes sound, at most so long; `NaN` after the end."""
     chorales = json.loads((FOLDER / "jsb-chorales-quarter.json").read_text())[part]
     x = torch.full((len(chorales), steps, NOTES), torch.nan)
     for row, chorale in zip(x, chorales, strict=True):
         row[: len(chorale)] = 0.0
-        for sounding, chord in zip(row, chorale, strict=False):
+        for sounding, chord in zip(row, chorale[:steps], strict=False):
             sounding[[note - LOWEST for note in chord]] = 1.0
     return x
 
@@ -42,7 +44,7 @@ def main(quick: bool) -> None:
         print("chorales: ZOO_DATA names no folder that holds `jsb`")
         return
     steps = 500 if quick else 6000
-    train, valid, test = rolls("train", 144), rolls("valid", 144), rolls("test")
+    train, valid, test = rolls("train", FITTED), rolls("valid", FITTED), rolls("test")
     pair = zoo.create("dmm", train, states=50, hidden=[100], memory=100, likelihood="bernoulli")
     begin = time.perf_counter()
     settings = {"lr": 0.003, "clip": 10.0, "schedule": "cosine", "objective": "beta", "warmup": steps // 4}

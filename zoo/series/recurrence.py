@@ -46,15 +46,12 @@ def scan(gates: Tensor, inputs: Tensor) -> Tensor:
 def _follow(gates: Tensor, inputs: Tensor, backwards: bool) -> Tensor:
     from . import recurrence_kernels as kernels
 
-    if backwards:
-        gates, inputs = gates.flip(-2), inputs.flip(-2)
-    if gates.device.type == "cpu":
-        states = torch.empty(inputs.shape, dtype=inputs.dtype)
-        given = flat(gates, 2), flat(inputs, 2)
-        over_series(kernels.follow, len(given[0]), gates.numel(), *given, flat(states, 2))
-    else:
-        states = scan(gates, inputs)
-    return states.flip(-2) if backwards else states.clone()
+    if gates.device.type != "cpu":
+        return scan(gates.flip(-2), inputs.flip(-2)).flip(-2) if backwards else scan(gates, inputs).clone()
+    states = torch.empty(inputs.shape, dtype=inputs.dtype)
+    given = flat(gates, 2), flat(inputs, 2)
+    over_series(kernels.follow, len(given[0]), gates.numel(), *given, backwards, flat(states, 2))
+    return states
 
 
 @_follow.register_fake
