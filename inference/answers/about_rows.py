@@ -171,7 +171,8 @@ class AboutRows:
         return sequences.score_steps(self, x)
 
     def forecast(self: "Posterior", x: Any, steps: int, *, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
-        """The next `steps` of each series, after the last step that was seen, from `samples` draws.
+        """The next `steps` of each series, after the last step that was seen, from `samples` draws; they set out from states that the
+        guide draws, where it draws states.
 
         Raises ValueError for no steps, and for more than memory holds of one series.
         """

@@ -139,7 +139,10 @@ def _among(states: Tensor, count: int) -> Tensor | Encoded:
 def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:
     program, table = program_for(posterior, x)
     if not program.knows(method):
-        raise TypeError(f"{posterior.name}: its rows are no series with hidden states, which is what this asks about")
+        told = "its rows are no series with hidden states, which is what this asks about"
+        if program.amortised and posterior.pair.any_length:
+            told = "the guide draws its states given whole series, and of steps given the past alone it says nothing; cut the series there"
+        raise TypeError(f"{posterior.name}: {told}")
     return program, table
 
 

@@ -8,15 +8,15 @@ from . import Case, networks
 
 
 def cases() -> list[Case]:
-    """A linear one of numbers, and a gated one of black and white with gaps and ragged ends."""
+    """A linear one of numbers, with gaps and ragged ends; and a gated one of black and white."""
     rng = np.random.default_rng(3)
     numbers = rng.normal(size=(4, 5, 2)).cumsum(1) * [0.5, 0.3] + [0.4, -1.0]
+    numbers[0, 1], numbers[1, 0, 1], numbers[2, 3:] = np.nan, np.nan, np.nan
     bits = (rng.random((4, 5, 3)) > 0.4).astype(float)
-    bits[0, 1], bits[1, 0, 2], bits[2, 3:] = np.nan, np.nan, np.nan
-    given = {"dim": 2, "center": [0.3, -0.8], "spread": [1.5, 0.7]}
+    given = {"dim": 2, "center": [0.3, -0.8], "spread": [1.5, 0.7], "mask": True}
     return [
-        Case("linear", {"states": 2, "hidden": [], "memory": 3, "noise": 0.3, **given}, numbers),
-        Case("bits", {"states": 2, "dim": 3, "hidden": [4], "memory": 3, "likelihood": "bernoulli", "center": 0.4, "mask": True}, bits),
+        Case("linear-gaps", {"states": 2, "hidden": [], "memory": 3, "noise": 0.3, **given}, numbers),
+        Case("bits", {"states": 2, "dim": 3, "hidden": [4], "memory": 3, "likelihood": "bernoulli", "center": 0.4}, bits),
     ]
 
 
