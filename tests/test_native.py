@@ -23,6 +23,7 @@ A, B, V = (torch.randn(shape, generator=SEED, dtype=torch.double) for shape in (
 SQUARE = A @ A.T + 3 * torch.eye(3)
 POSITIVE = torch.rand(3, 4, generator=SEED) + 0.1
 PLACES, WHOLE = torch.tensor([2, 0, -1]), torch.tensor([[3, 1], [0, 2], [1, 1]])
+BITS = torch.randint(0, 2, (3, 4, 5, 3), generator=SEED).double()
 ODD = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, -0.0, 1.5])
 
 OPERATIONS = {
@@ -36,6 +37,10 @@ OPERATIONS = {
     "rounding": (lambda a: a.floor() + a.ceil() + a.trunc() + a.abs() + a.sign(), 3 * A),
     "limits": (lambda a, b: torch.maximum(a, b) + torch.minimum(a, 0.3 * b) + a.clamp(-0.5, 0.5) + b.clamp(min=0.1), A, B),
     "choices": (lambda a, b: torch.where(a > b, a, b) + a.masked_fill(b < 0, 2.0) + (a >= 0).to(a.dtype), A, B),
+    "choices taken away": (
+        lambda x: torch.func.grad(lambda y: (F.binary_cross_entropy_with_logits(y, BITS, reduction="none") * BITS.flip(0)).sum())(x),
+        torch.randn(3, 4, 5, 3, generator=SEED),
+    ),
     "logic": (lambda a, b: ((a > 0) & (b > 0)) | ~(a < b) | torch.logical_not(a == b), A, B),
     "what is no number": (lambda a: torch.stack([a.isnan().double(), a.isinf().double(), a.nan_to_num(7.0, 8.0, 9.0), a.sign()]), ODD),
     "greatest of what is no number": (lambda a: torch.maximum(a, torch.zeros_like(a)), ODD),

@@ -175,7 +175,8 @@ class AboutRows:
         return sequences.score_steps(self, x)
 
     def forecast(self: "Posterior", x: Any, steps: int, *, given: Any = None, samples: int = 4000, seed: int = 0) -> "sequences.Forecast":
-        """The next `steps` of each series, after the last step that was seen, from `samples` draws.
+        """The next `steps` of each series, after the last step that was seen, from `samples` draws; they set out from states that the
+        guide draws, where it draws states.
 
         given: of a pair with covariates, what they are in these steps: (steps, covariates) for all series, or (rows, steps, covariates).
 

@@ -9,6 +9,8 @@ The observed distribution of such a pair has these methods, each for a batch of 
 - `forecast(value, steps)`: a draw of the next states, (*batch, steps) or (*batch, steps, K), and values (*batch, steps, ...), without
   the covariates. Of a pair that has some, `value` is longer than the series by as many steps, of which only the covariates are known.
 
+Where the guide draws the states given the series, the distribution is that given a draw of them, and has `paths` and `forecast` only.
+
 Where several chains of states, M, move a series together, discrete states have one more axis, of length M, after that of the steps.
 """
 
@@ -22,8 +24,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from ..amortised import given_rows
 from ..covariates import longer, split, told_ahead
 from ..diagnostics.quantities import quantile
+from ..graphs.graph import batched
 from ..memory import CELLS, at_once
 from ..program import Program, Values
 from ..rows.table import Table
@@ -112,18 +116,21 @@ def forecast(posterior: "Posterior", x: Any, steps: int, given: Any, samples: in
         raise ValueError(f"{samples} samples of {steps} steps are too many to be held at once; ask for fewer samples, or fewer steps")
     with seeded(seed, posterior.device):
         chosen = torch.randint(math.prod(posterior.shape), (samples,), device=posterior.device)
-        drawn = {name: draws[chosen][None] for name, draws in aligned.items()}
+        drawn = {name: draws[chosen] for name, draws in aligned.items()}
         rows = longer(posterior.pair, program.x, known), known
         chunks = zip(*(values.split(at_once(cells)) for values in rows), strict=True)
-        parts = [_next(posterior, Program(posterior.pair, some), ahead, drawn) for some, ahead in chunks]
+        parts = [_next(posterior, Program(posterior.pair, some), ahead, (drawn, chosen)) for some, ahead in chunks]
     return tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
 
 
-def _next(posterior: "Posterior", program: Program, known: Tensor, drawn: Values) -> Forecast:
-    """The forecast of some rows, from a sample of each draw (1, sample, *site). known: (rows, steps, C) covariates of what follows."""
+def _next(posterior: "Posterior", program: Program, known: Tensor, drawn: tuple[Values, Tensor]) -> Forecast:
+    """The forecast of some rows, from a sample of each draw (sample, *site), of which the numbers are given too.
+
+    known: (rows, steps, C) covariates of what follows.
+    """
     steps = known.shape[1]
-    each = 1 + steps // program.x.shape[1]
-    states, values = over_draws(posterior, program, _ask(program, "forecast", steps), drawn, each)
+    answer, cells = _ask(program, "forecast", steps), program.x.numel() * (1 + steps // program.x.shape[1])
+    states, values = batched(lambda draw, x: answer(draw[0], x), program.missing, at_once(8 * cells))(drawn, program.x)
     values = values.reshape(len(values), len(program.x), steps, *split(posterior.pair, program.x)[0].shape[2:])
     values = torch.cat([values, known.expand(len(values), *known.shape)], -1) if known.shape[-1] else values
     low, high = (quantile(values, share) for share in (0.05, 0.95))
@@ -142,15 +149,19 @@ def _among(states: Tensor, count: int) -> Tensor | Encoded:
 def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table]:
     program, table = program_for(posterior, x)
     if not program.knows(method):
-        raise TypeError(f"{posterior.name}: its rows are no series with hidden states, which is what this asks about")
+        told = "its rows are no series with hidden states, which is what this asks about"
+        if program.amortised and posterior.pair.any_length:
+            told = "the guide draws its states given whole series, and of steps given the past alone it says nothing; cut the series there"
+        raise TypeError(f"{posterior.name}: {told}")
     return program, table
 
 
 def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor], Any]:
-    """The answer of the observed distribution, as a function of a draw and the rows."""
+    """The answer of the observed distribution, as a function of a draw and the rows; given a draw of the states if the guide draws them."""
 
     def answer(values: Values, x: Tensor) -> Any:
-        law, rows = program.observation(values, x)
+        states = given_rows(program, values, x)[0] if program.amortised else {}
+        law, rows = program.observation(values | states, x)
         return getattr(law, method)(rows, *args)
 
     return answer
@@ -158,6 +169,8 @@ def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor]
 
 def _states(program: Program, posterior: "Posterior") -> int:
     """K, how many states there are."""
+    if program.amortised:
+        return next(iter(program.amortised.values())).shape[-1]
     first = {name: posterior.draws[name][0, 0] for name in program.parameters}
     return averages(_ask(program, "filter")(first, program.x[:1, :1]))[0].shape[-1]
 

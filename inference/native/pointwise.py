@@ -133,7 +133,8 @@ def _power(base: Any, exponent: Any, shape: Shape, dtype: torch.dtype) -> Value:
 
 def _chosen(condition: Value, yes: Any, no: Any, shape: Shape, dtype: torch.dtype) -> Value:
     asked, yes, no = broadcast(condition, shape), _operand(yes, shape, dtype), _operand(no, shape, dtype)
-    return Value(shape, dtype, lambda i: f"({asked(i)} ? {yes(i)} : {no(i)})")
+    form = f"chosen_{ctype(dtype)}({{}}, {{}}, {{}})" if dtype.is_floating_point else "({} ? {} : {})"
+    return Value(shape, dtype, lambda i: form.format(asked(i), yes(i), no(i)))
 
 
 def _typed(form: Callable[..., str], args: tuple, shape: Shape, dtype: torch.dtype, inner: torch.dtype | None = None) -> Value:

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 /* On x86 glibc has these for several numbers at once; gcc uses them where it is told so. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -18,6 +19,20 @@ LANES float expf(float); LANES float logf(float); LANES float sinf(float); LANES
 
 MATH(float, expf, logf)
 MATH(double, exp, log)
+
+/* By bits: gcc 12 makes wrong code of a vectorised loop with a conditional expression that is subtracted. */
+#define CHOSEN(T, BITS)                                                                                               \
+    static inline T chosen_##T(uint8_t asked, T yes, T no) {                                                          \
+        BITS mask = -(BITS)(asked != 0), a, b;                                                                        \
+        memcpy(&a, &yes, sizeof a);                                                                                   \
+        memcpy(&b, &no, sizeof b);                                                                                    \
+        a = (a & mask) | (b & ~mask);                                                                                 \
+        memcpy(&yes, &a, sizeof a);                                                                                   \
+        return yes;                                                                                                   \
+    }
+
+CHOSEN(float, int32_t)
+CHOSEN(double, int64_t)
 
 static inline int64_t maximum_int64_t(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t minimum_int64_t(int64_t a, int64_t b) { return a < b ? a : b; }
