@@ -115,9 +115,7 @@ class HierarchicalTopics(Pair):
 
     def start(self, x: Tensor) -> None:
         """The posterior given the topic of every word, as the Gibbs sampler has it after some sweeps."""
-        chain = self._chains(x, 1)
-        for _ in range(SWEEPS):
-            chain.sweep()
+        chain = self._chains(x, 1).swept(SWEEPS)
         self.dirichlet.start(x.new_tensor(chain.by_word[0]).mT, chain.topic_concentration[0])
         breadth, strength = (float(value[0]) for value in (chain.breadth, chain.strength))
         self.q_weights = breadth / self.topics + x.new_tensor(chain.tables[0])
