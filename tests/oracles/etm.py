@@ -13,12 +13,11 @@ NODES = 80
 
 
 def cases() -> list[Case]:
-    """Vectors given, and learnt; with holes and without, a word that no text counts, a text without words."""
+    """Vectors given, and learnt; with holes and without, a text without words."""
     rng = np.random.default_rng(0)
     more = rng.poisson(2.0, size=(6, 4)).astype(float)
     more[4] = 0
     more[1, 2] = more[3, 0] = np.nan
-    more[:, 3] = np.nan
     sizes = {"hidden": [4], "length_shape": 2.5, "concentration": 0.7}
     two = np.array([[3.0, 1], [0, 2]])
     return [
@@ -55,11 +54,11 @@ def log_evidence(pair, x) -> float | None:
     nodes, weights = hermegauss(NODES)
     logs = np.log(weights / weights.sum())
     vectors = unit(given["vectors"])[:, 0]
-    first = expit(given["spread"] * nodes * (vectors[0] - vectors[1]))  # of the first word in a topic
+    apart = given["spread"] * nodes * (vectors[0] - vectors[1])  # logit of the first word in a topic
     variance = (1 - 1 / 2) / given["concentration"]
     share = expit(np.sqrt(2 * variance) * nodes)[:, None, None]
-    words = share * first[:, None] + (1 - share) * first  # (difference, topic, topic)
-    texts = [logsumexp(logs[:, None, None] + row[0] * np.log(words) + row[1] * np.log1p(-words), 0) for row in x]
+    one, other = (np.log(share * expit(sign * apart)[:, None] + (1 - share) * expit(sign * apart)) for sign in (1, -1))
+    texts = [logsumexp(logs[:, None, None] + row[0] * one + row[1] * other, 0) for row in x]
     lengths = nbinom.logpmf(x.sum(1), given["length_shape"], given["length_shape"] / (given["length_shape"] + given["length"])).sum()
     orders = (gammaln(x.sum(1) + 1) - gammaln(x + 1).sum(1)).sum()
     return float(logsumexp(sum(texts) + logs[:, None] + logs) + lengths + orders)

@@ -123,7 +123,8 @@ class Categorical(PyroModule):
 
     def slope(self, response: Tensor, mixture: Tensor, shared: Shared) -> Tensor:
         y, seen = observed(response)
-        left = (y[..., None] == torch.arange(self.categories, device=y.device)) - (mixture @ shared.coefficients).softmax(-1)
+        which = (y[..., None] == torch.arange(self.categories, device=y.device)).to(y)
+        left = which - (mixture @ shared.coefficients).softmax(-1)
         return (left * seen[..., None]) @ shared.coefficients.mT
 
     def start(self, response: Tensor, mixture: Tensor) -> None:
