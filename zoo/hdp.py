@@ -39,9 +39,9 @@ class HierarchicalTopics(Pair):
     | x                   | WordCounts(mixture @ topics, ...)       | (N, V) | counts of words; `NaN` is integrated out            |
 
     With K without bound that is the hierarchical Dirichlet process; `lda` has a weight for each topic too, of its own and nothing that
-    draws it to zero. A report tells how many topics the texts use: as long as that is less than K, K is large enough. The guide leaves
-    a little weight to some that chains have none for. A concentration below a millionth counts as that. The guide is as that of `lda`,
-    with natural gradient steps for all of its parameters.
+    draws it to zero. A report tells how many topics the texts use: as long as that is less than K, K is large enough. A
+    concentration below a millionth counts as that. The guide is as that of `lda`, with natural gradient steps for all of its parameters.
+    It keeps to the number of topics that it sets out with, after sweeps of the sampler and merges: steps alone do not find it.
 
     `mcmc` with kernel="gibbs" draws the topic of each word in turn, topics and mixtures integrated out
     (`zoo/topics/hierarchical_gibbs.py`).

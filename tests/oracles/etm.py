@@ -18,10 +18,10 @@ def cases() -> list[Case]:
     more = rng.poisson(2.0, size=(6, 4)).astype(float)
     more[4] = 0
     more[1, 2] = more[3, 0] = np.nan
-    sizes = {"hidden": [4], "length_shape": 2.5, "concentration": 0.7}
+    sizes = {"hidden": [4], "length_shape": 5.0, "concentration": 0.7}
     two = np.array([[3.0, 1], [0, 2]])
     return [
-        Case("two", {**sizes, "topics": 2, "vocabulary": 2, "vectors": [[1.0], [-0.5]], "spread": 1.2, "length": 3.0}, two),
+        Case("two", {**sizes, "topics": 2, "vocabulary": 2, "vectors": [[1.0], [-0.5]], "spread": 1.2, "length": 20.0}, two),
         Case("holes", {**sizes, "topics": 3, "vocabulary": 4, "embedding": 2, "length": 8.0}, more),
     ]
 

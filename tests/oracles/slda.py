@@ -20,10 +20,10 @@ def cases() -> list[Case]:
     more[1, 2] = more[3, 0] = np.nan
     categories = np.column_stack([more, [0, np.nan, 2, 1, np.nan, 0]])
     two = np.array([[3.0, 1, 0.7], [0, 2, -1.2]])
-    sizes = {"hidden": [4], "length_shape": 2.5, "concentration": 0.7}
+    sizes = {"hidden": [4], "length_shape": 5.0, "concentration": 0.7}
     numbers = {"topic_concentration": 0.9, "center": 0.5, "spread": 0.8, "coefficient_scale": 1.5}
     return [
-        Case("numbers", {**sizes, **numbers, "topics": 2, "vocabulary": 2, "length": 3.0}, two),
+        Case("numbers", {**sizes, **numbers, "topics": 2, "vocabulary": 2, "length": 20.0}, two),
         Case("holes", {**sizes, "topics": 3, "vocabulary": 4, "categories": 3, "length": 8.0}, categories),
     ]
 

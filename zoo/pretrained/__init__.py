@@ -2,7 +2,7 @@
 
 | file               | what it holds                                                                      |
 |--------------------|------------------------------------------------------------------------------------|
-| recipes.toml       | how each is made: pair, data (`labelled`: labels are the last column), hyperparameters, method, which draws are kept |
+| recipes.toml       | how each is made: pair, data (`labelled`: labels are the last column), hyperparameters, method, draws kept |
 | PAIR/DATA/...      | the posterior as `Posterior.save` writes it, without the rows, which the zoo has   |
 | PAIR/DATA/made.json | data, seed, versions, and what was found: verdict, seconds, mean score of the rows (null: they have none) |
 
