@@ -20,8 +20,8 @@ from .topics.fold_in import fold_in
 from .topics.gibbs import refuse_missing
 from .topics.hierarchical_gibbs import FEWEST, HierarchicalGibbs
 
-# Sweeps of the Gibbs sampler from which a guide sets out.
-SWEEPS = 50
+# Sweeps of the Gibbs sampler from which a guide sets out, and how many tables a topic has that is used.
+SWEEPS, LEAST = 50, 1.0
 
 
 class HierarchicalTopics(Pair):
@@ -94,7 +94,7 @@ class HierarchicalTopics(Pair):
         strength = pyro.sample("strength", dist.Gamma(self.q_strength_shape, self.q_strength_rate))
         topics = self.dirichlet.guided()
         with self.rows(x, size):
-            pyro.sample("mixture", dist.Dirichlet(fold_in(x, topics, (strength * weights).clamp(min=FEWEST))[0]))
+            pyro.sample("mixture", dist.Dirichlet(fold_in(x, self._used(topics), (strength * weights).clamp(min=FEWEST))[0]))
 
     def solve(self, x: Tensor, size: int) -> dict[str, Tensor]:
         """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics, and how many tables
@@ -102,7 +102,7 @@ class HierarchicalTopics(Pair):
         scale, weights = size / len(x), self.q_weights / self.q_weights.sum()
         concentration = (self.q_strength_shape / self.q_strength_rate * weights).clamp(min=FEWEST)
         even = (self.q_breadth_shape / self.q_breadth_rate / self.topics).expand(self.topics)
-        mixtures, words = fold_in(x, self.dirichlet.drawn(), concentration)
+        mixtures, words = fold_in(x, self._used(self.dirichlet.drawn()), concentration)
         tables, left = tables_of(mixtures, concentration)
         again, left_again = tables_of((even + scale * tables)[None], even)
         return self.dirichlet.solve(scale * words, "dirichlet") | {
@@ -112,6 +112,11 @@ class HierarchicalTopics(Pair):
             "q_breadth_shape": PRIOR + again.sum(),
             "q_breadth_rate": PRIOR + left_again,
         }
+
+    def _used(self, topics: Tensor) -> Tensor:
+        """The topics (K, V), with nothing in those that have less than a table in all texts: a draw of them from the prior would take
+        the words that it happens to be rich in, another each time, and be kept alive by them."""
+        return topics * (self.q_weights >= LEAST)[:, None]
 
     def start(self, x: Tensor) -> None:
         """The posterior given the topic of every word, as the Gibbs sampler has it after some sweeps."""

@@ -4,9 +4,6 @@ For texts x with words of topics phi, whose mixtures theta ~ Dirichlet(alpha), t
 
     gamma_k = alpha_k + sum_v x_v r_vk,    r_vk = w_k phi_kv / sum_j w_j phi_jv,    w_k = exp E[log theta_k].
 
-It has more than one solution where some alpha_k are tiny. From all topics alike, one that has no part in any text may take the words that
-it happens to have, and keep them; so it begins with the words of a text shared as alpha has them.
-
 Source: Blei, Ng & Jordan 2003, "Latent Dirichlet allocation", JMLR 3, section 5.2.
 """
 
@@ -58,7 +55,7 @@ def _one(x: Tensor, topics: Tensor, concentration: Tensor) -> tuple[Tensor, Tens
 def _dense(x: Tensor, topics: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
     """The same by matrix products, all texts for as many rounds as the slowest of them; the device is asked every ten."""
     x = x.nan_to_num(nan=0.0)
-    shapes = concentration * (1 + x.sum(-1, keepdim=True) / concentration.sum())
+    shapes = concentration + x.sum(-1, keepdim=True) / len(concentration)
     tiny = torch.finfo(x.dtype).tiny
     for number in range(MOST):
         weights = shapes.digamma().exp()

@@ -16,14 +16,14 @@ def fold_in(
 ) -> None:
     """See `fold_in.py`. x: (N, V). topics: (V, K). concentration: (K,). Fills shapes (N, K), and counts (V, K) with their sum."""
     rows, words = x.shape
-    number, whole = len(concentration), concentration.sum()
+    number = len(concentration)
     weights, new = np.empty(number, topics.dtype), np.empty(number, topics.dtype)
     places = np.empty(words, np.int64)
     for n in range(rows):
         found, total = _seen(x[n], places)
         shape = shapes[n]
         for k in range(number):
-            shape[k] = concentration[k] * (1 + total / whole)
+            shape[k] = concentration[k] + total / number
         for _ in range(most):
             _weigh(shape, weights)
             new[:] = 0
