@@ -3,9 +3,11 @@
 import functools
 import inspect
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
+import pandas as pd
 import pyro
 import pyro.poutine.indep_messenger
 import torch
@@ -26,7 +28,8 @@ class Pair(PyroModule):
     - `model(x, size=None)` and `guide(x, size=None)` are Pyro programs. `x` is the rows at hand, `size` how many there are
       in all. What belongs to a row goes inside `with self.rows(x, size):`; the observed site there holds `x`.
     - The hyperparameters are the arguments of `__init__`: typed, documented under "Arguments:" in the class docstring, and
-      plain values (numbers, strings, lists). They are checked against their types when a pair is made.
+      plain values (numbers, strings, lists, dicts); arrays become lists, a DataFrame a dict of its rows by name. They are checked
+      against their types when a pair is made.
     - The guide's parameters are attributes named `q_*`. The guide has no discrete site: those are summed out of the model.
       Continuous latents of a row it draws given the row, by an encoder (`q_*` too). Parameters of other names are the model's, such
       as a decoder's weights: they have no prior, and `svi` learns them as a point.
@@ -172,11 +175,23 @@ def checked(cls: type[Pair], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _one(cls: type[Pair], name: str, value: Any) -> Any:
-    value = value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value
+    value = _plain(name, value)
     try:
         return adapter(cls, name).validate_python(value, strict=True)
     except ValidationError as error:
-        raise ValueError(f"{cls.__name__}: {name}={value!r}: {reason(error)}; {describe(cls)}") from None
+        raise ValueError(f"{cls.__name__}: {name}={reprlib.repr(value)}: {reason(error)}; {describe(cls)}") from None
+
+
+def _plain(name: str, value: Any) -> Any:
+    """An array as lists, and a DataFrame as a dict of its rows, which are lists, by name. Raises ValueError for a row's name that comes
+    twice."""
+    if isinstance(value, pd.DataFrame):
+        names = value.index.map(str)
+        repeated = names[names.duplicated()]
+        if len(repeated):
+            raise ValueError(f"{name} has more than one row {repeated[0]!r}; drop all but one")
+        return dict(zip(names, value.to_numpy().tolist(), strict=True))
+    return value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value
 
 
 def reason(error: ValidationError) -> str:

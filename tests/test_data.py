@@ -17,6 +17,7 @@ SHAPES = {
     "iris": (150, 4, 3),
     "labelled_digits": (1797, 65, 10),
     "nile": (1, 100, None),
+    "packages": (354, 208, 6),
     "reuters": (395, 4258, None),
     "wine": (178, 13, 3),
 }
@@ -43,8 +44,8 @@ def test_a_data_set_is_whole(name):
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_data_set_says_where_it_is_from(name):
     data = zoo.data.load(name)
-    assert any(year in data.source for year in ("19", "20"))
-    assert data.license in ("CC BY 4.0", "MPL-2.0", "facts of public record")
+    assert any(year in data.source for year in ("19", "20", "3.11"))
+    assert data.license in ("CC BY 4.0", "MPL-2.0", "PSF-2.0", "facts of public record")
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -23,16 +23,16 @@ def told(posterior: inference.Posterior) -> str:
     return next(finding.evidence for finding in parts(posterior) if "used" in finding.evidence)
 
 
-def test_the_number_of_bars_is_found_by_chains_and_most_weight_is_theirs_by_steps():
+def test_the_number_of_bars_is_found_by_chains_and_kept_by_steps():
     x, topics = bars()
     pair = zoo.create("hdp", x, topics=20)
     chains = inference.mcmc(pair, x, kernel="gibbs", chains=2, warmup=20, draws=50, device="cpu")
     fit = inference.svi(pair, x, steps=200, device="cpu", compile=False)
-    assert told(chains).startswith("10 of 20 topics are used by the rows; not ")
     for posterior in (chains, fit):
+        assert told(posterior).startswith("10 of 20 topics are used by the rows; not ")
         used = np.sort(posterior.mean("weights").argsort()[-10:])
         assert off(torch.as_tensor(posterior.mean("topics")[used]), topics) < 0.1
-        assert posterior.mean("weights")[used].sum() > 0.7
+        assert posterior.mean("weights")[used].sum() > 0.99
     used = chains.mean("weights").argsort()[-10:]
     assert (inference.matched(chains, fit)["apart"][used] < 0.15).all()
 

@@ -123,9 +123,7 @@ class CorrelatedTopics(Pair):
     def start(self, x: Tensor) -> None:
         """Topics and mixtures as the Gibbs sampler of `lda` has them after a hundred sweeps."""
         counts, known = self._parted(x)
-        chain = TopicGibbs(counts, 1, self.topics, CONCENTRATION, self.hyperparameters["topic_concentration"], 2.0)
-        for _ in range(SWEEPS):
-            chain.sweep()
+        chain = TopicGibbs(counts, 1, self.topics, CONCENTRATION, self.hyperparameters["topic_concentration"], 2.0).swept(SWEEPS)
         self.dirichlet.start(x.new_tensor(chain.by_word[0]).mT, chain.topic_concentration[0])
         logs = (x.new_tensor(chain.by_text[0]) + BESIDE).log()
         self.logits.start(logs - logs.mean(1, keepdim=True), known)

@@ -20,8 +20,8 @@ from .topics.fold_in import fold_in
 from .topics.gibbs import refuse_missing
 from .topics.hierarchical_gibbs import FEWEST, HierarchicalGibbs
 
-# Sweeps of the Gibbs sampler from which a guide sets out.
-SWEEPS = 50
+# Sweeps of the Gibbs sampler from which a guide sets out, and how many tables a topic has that is used.
+SWEEPS, LEAST = 50, 1.0
 
 
 class HierarchicalTopics(Pair):
@@ -39,9 +39,9 @@ class HierarchicalTopics(Pair):
     | x                   | WordCounts(mixture @ topics, ...)       | (N, V) | counts of words; `NaN` is integrated out            |
 
     With K without bound that is the hierarchical Dirichlet process; `lda` has a weight for each topic too, of its own and nothing that
-    draws it to zero. A report tells how many topics the texts use: as long as that is less than K, K is large enough. The guide leaves
-    a little weight to some that chains have none for. A concentration below a millionth counts as that. The guide is as that of `lda`,
-    with natural gradient steps for all of its parameters.
+    draws it to zero. A report tells how many topics the texts use: as long as that is less than K, K is large enough. A
+    concentration below a millionth counts as that. The guide is as that of `lda`, with natural gradient steps for all of its parameters.
+    It keeps to the number of topics that it sets out with, after sweeps of the sampler and merges: steps alone do not find it.
 
     `mcmc` with kernel="gibbs" draws the topic of each word in turn, topics and mixtures integrated out
     (`zoo/topics/hierarchical_gibbs.py`).
@@ -94,7 +94,7 @@ class HierarchicalTopics(Pair):
         strength = pyro.sample("strength", dist.Gamma(self.q_strength_shape, self.q_strength_rate))
         topics = self.dirichlet.guided()
         with self.rows(x, size):
-            pyro.sample("mixture", dist.Dirichlet(fold_in(x, topics, (strength * weights).clamp(min=FEWEST))[0]))
+            pyro.sample("mixture", dist.Dirichlet(fold_in(x, self._used(topics), (strength * weights).clamp(min=FEWEST))[0]))
 
     def solve(self, x: Tensor, size: int) -> dict[str, Tensor]:
         """The guide's parameters, each given the others: how many words each topic has, given a draw of the topics, and how many tables
@@ -102,7 +102,7 @@ class HierarchicalTopics(Pair):
         scale, weights = size / len(x), self.q_weights / self.q_weights.sum()
         concentration = (self.q_strength_shape / self.q_strength_rate * weights).clamp(min=FEWEST)
         even = (self.q_breadth_shape / self.q_breadth_rate / self.topics).expand(self.topics)
-        mixtures, words = fold_in(x, self.dirichlet.drawn(), concentration)
+        mixtures, words = fold_in(x, self._used(self.dirichlet.drawn()), concentration)
         tables, left = tables_of(mixtures, concentration)
         again, left_again = tables_of((even + scale * tables)[None], even)
         return self.dirichlet.solve(scale * words, "dirichlet") | {
@@ -113,11 +113,14 @@ class HierarchicalTopics(Pair):
             "q_breadth_rate": PRIOR + left_again,
         }
 
+    def _used(self, topics: Tensor) -> Tensor:
+        """The topics (K, V), with nothing in those that have less than a table in all texts: a draw of them from the prior would take
+        the words that it happens to be rich in, another each time, and be kept alive by them."""
+        return topics * (self.q_weights >= LEAST)[:, None]
+
     def start(self, x: Tensor) -> None:
         """The posterior given the topic of every word, as the Gibbs sampler has it after some sweeps."""
-        chain = self._chains(x, 1)
-        for _ in range(SWEEPS):
-            chain.sweep()
+        chain = self._chains(x, 1).swept(SWEEPS)
         self.dirichlet.start(x.new_tensor(chain.by_word[0]).mT, chain.topic_concentration[0])
         breadth, strength = (float(value[0]) for value in (chain.breadth, chain.strength))
         self.q_weights = breadth / self.topics + x.new_tensor(chain.tables[0])

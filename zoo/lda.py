@@ -104,9 +104,7 @@ class LatentDirichletAllocation(Pair):
 
     def start(self, x: Tensor) -> None:
         """The posterior given the topic of every word, as the Gibbs sampler has it after a hundred sweeps."""
-        chain = self._chains(x, 1)
-        for _ in range(SWEEPS):
-            chain.sweep()
+        chain = self._chains(x, 1).swept(SWEEPS)
         self.dirichlet.start(x.new_tensor(chain.by_word[0]).mT, chain.topic_concentration[0])
         if self.learnt:
             self.q_rate = self.q_shape / torch.as_tensor(chain.concentration[0]).to(self.q_shape)

@@ -19,11 +19,11 @@ from .distributions.word_counts import WordCounts
 from .topics import checks, pictures
 from .topics.answers import ANSWERS
 from .topics.encoder import TopicEncoder
-from .topics.gibbs import TopicGibbs
+from .topics.gibbs import swept
+from .topics.slopes import of_products
 
-# Sweeps of the sampler of mixtures that add from which a guide sets out, what a word is taken to have beside its counts in each
-# topic, and how far from the background topics that multiply are, beside those that add.
-SWEEPS, FEW, NEARER = 50, 0.1, 0.7
+# How far from the background topics that multiply are, beside those that add.
+NEARER = 0.7
 
 
 class ProductLDA(Pair):
@@ -90,17 +90,14 @@ class ProductLDA(Pair):
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         weights = pyro.sample("weights", dist.Normal(self.q_loc, self.q_scale).to_event(2))
-        loc, scale = self.q_encoder(x, weights, self.background, self.scale)
+        loc, scale = self.q_encoder(of_products(x, weights, self.background), self.scale)
         with self.rows(x, size):
             pyro.sample("mixture", SoftmaxNormal(loc, scale))
 
     def start(self, x: Tensor) -> None:
         """Topics as the Gibbs sampler of `lda` has them after fifty sweeps; the encoder's weights drawn anew."""
         restart(self.q_encoder)
-        chain = TopicGibbs(x, 1, self.topics, self.hyperparameters["concentration"], FEW, 1.0)
-        for _ in range(SWEEPS):
-            chain.sweep()
-        words = x.new_tensor(chain.by_word[0]).mT + FEW
+        words = swept(x, self.topics, self.hyperparameters["concentration"])
         weights = (words / words.sum(-1, keepdim=True)).log() - self.background
         self.q_loc = NEARER * (weights - weights.mean(0))
 

@@ -41,3 +41,15 @@ def word_counts(texts: Sequence[str] | pd.Series, vocabulary: Collection[str] | 
     if not counts.nnz:
         raise ValueError(f"none of the {len(series)} texts has any of the {counts.shape[1]} words of the vocabulary")
     return pd.DataFrame.sparse.from_spmatrix(counts, series.index, vectorizer.get_feature_names_out())
+
+
+def with_response(counts: pd.DataFrame, response: pd.Series, name: str = "response") -> pd.DataFrame:
+    """Counts with responses in a last column, for the pair `slda`: by the texts' index, `NaN` for those that have none. Sparse columns
+    stay sparse, and so can be streamed. Raises ValueError for a name that a word has, and where no text has a response."""
+    if name in counts.columns:
+        raise ValueError(f"name={name!r} is one of the words; choose another")
+    column = response.reindex(counts.index).astype(float)
+    if column.isna().all():
+        raise ValueError("no text has a response: the index of the responses must be that of the texts")
+    sparse = all(isinstance(dtype, pd.SparseDtype) for dtype in counts.dtypes)
+    return counts.assign(**{name: column.astype(pd.SparseDtype(float, 0.0)) if sparse else column})

@@ -28,6 +28,8 @@ MORE = ("unconstrained_posterior", "posterior_predictive", "prior", "prior_predi
 LIMIT = 10_000_000
 # Numbers of rows times draws, those of latents of rows counted too, that are gone through unasked.
 WORK = 5_000_000_000
+# Characters of a hyperparameter among the attributes, of which netCDF holds 64 KB each.
+LONGEST = 10_000
 KINDS = {"diverging": torch.bool, "n_steps": torch.int64, "tree_depth": torch.int64}
 
 
@@ -157,11 +159,12 @@ def _numbers(hyperparameters: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _attributes(posterior: "Posterior") -> dict[str, Any]:
-    """What is known of the run, as netCDF can hold it."""
+    """What is known of the run, as netCDF can hold it: of hyperparameters, those that are not long."""
     how, pair = posterior.how, posterior.pair
     versions = [found.version for found in importlib.metadata.distributions(name="latent-zoo")]
     plain = {"method": how.get("method"), "seed": how.get("seed"), "device": how.get("device"), "sampling_time": how.get("seconds")}
-    nested = {"hyperparameters": pair.hyperparameters, "settings": how.get("settings"), "software": how.get("software")}
+    small = {name: value for name, value in pair.hyperparameters.items() if len(json.dumps(value)) <= LONGEST}
+    nested = {"hyperparameters": small, "settings": how.get("settings"), "software": how.get("software")}
     return {
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(),
         "inference_library": "latent-zoo",

@@ -89,7 +89,7 @@ def _made(report: "Report") -> dict[str, str]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(v)}" for name, v in value.items() if v is not None)
+        return _plain([f"{name} {_plain(v)}" for name, v in value.items() if v is not None])
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value[:20])) + (", ..." if len(value) > 20 else "")
     return f"{value:.6g}" if isinstance(value, float) else str(value)

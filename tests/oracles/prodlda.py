@@ -23,17 +23,20 @@ def cases() -> list[Case]:
 def log_joint(pair, values, x) -> float:
     """log p(x, mixtures, weights)."""
     given = pair.hyperparameters
-    weights, topics = values["weights"], given["topics"]
-    concentration = given["concentration"]
-    total = norm.logpdf(weights, 0, given["spread"]).sum()
-    # Logits of variance v each, less the last of them.
-    variance = (1 - 1 / topics) / concentration
-    between = multivariate_normal(np.zeros(topics - 1), variance * (np.eye(topics - 1) + 1))
+    weights = values["weights"]
+    total = norm.logpdf(weights, 0, given["spread"]).sum() + log_mixtures(given, values["mixture"])
     for row, mixture in zip(x, values["mixture"], strict=True):
         words = softmax(np.broadcast_to(given["background"], x.shape[1]) + mixture @ weights)
-        total += between.logpdf(np.log(mixture[:-1] / mixture[-1])) - np.log(mixture).sum()
         total += log_text(row, words, given["length"], given["length_shape"])
     return float(total)
+
+
+def log_mixtures(given, mixtures) -> float:
+    """Of mixtures (texts, topics) whose logits have one variance each, and are told less the last of them."""
+    topics = given["topics"]
+    variance = (1 - 1 / topics) / given["concentration"]
+    between = multivariate_normal(np.zeros(topics - 1), variance * (np.eye(topics - 1) + 1))
+    return sum(between.logpdf(np.log(mixture[:-1] / mixture[-1])) - np.log(mixture).sum() for mixture in mixtures)
 
 
 def log_evidence(pair, x) -> None:

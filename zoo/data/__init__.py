@@ -32,7 +32,9 @@ class Dataset:
         return pd.DataFrame(self.x.numpy(), columns=self.columns)
 
 
-EMBEDDED = ("earthquakes", "faithful", "galaxies", "nile")
+EMBEDDED = ("earthquakes", "faithful", "galaxies", "nile", "packages")
+# The column that holds the rows' labels, of those that have such.
+LABEL = "label"
 UCI = "CC BY 4.0"
 FACTS = "facts of public record"
 SOURCES = {
@@ -40,6 +42,7 @@ SOURCES = {
     "galaxies": ("Roeder 1990, JASA 85: velocities of 82 galaxies in the Corona Borealis region (1000 km/s)", FACTS),
     "earthquakes": ("US Geological Survey: how many earthquakes of magnitude 7 or more in each year, 1900 to 2006; one series", FACTS),
     "nile": ("Cobb 1978, Biometrika 65: yearly flow of the Nile at Aswan (10^8 cubic metres), 1871 to 1970; one series", FACTS),
+    "packages": ("354 docstrings of six packages of Python 3.11's library: counts of 208 words; labels: the package", "PSF-2.0"),
     "iris": ("Fisher 1936, Annals of Eugenics 7, through scikit-learn", UCI),
     "wine": ("Aeberhard & Forina 1992, UCI, through scikit-learn", UCI),
     "breast_cancer": ("Wolberg et al. 1995, UCI, through scikit-learn", UCI),
@@ -78,7 +81,8 @@ def _embedded(name: str, source: str, license: str) -> Dataset:
 
     with as_file(files("zoo.data").joinpath(f"{name}.csv")) as path:
         frame = pd.read_csv(path)
-    return Dataset(name, torch.tensor(frame.to_numpy(), dtype=torch.get_default_dtype()), None, list(frame), source, license)
+    labels = torch.tensor(frame.pop(LABEL).to_numpy()) if LABEL in frame else None
+    return Dataset(name, torch.tensor(frame.to_numpy(), dtype=torch.get_default_dtype()), labels, list(frame), source, license)
 
 
 def _corpus(name: str, source: str, license: str) -> Dataset:

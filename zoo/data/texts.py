@@ -24,12 +24,13 @@ def docstrings() -> tuple[pd.DataFrame, list[int]]:
     from ..text import word_counts
 
     root = Path(sysconfig.get_path("stdlib"))
-    found = [(module, text) for module, text in _documented(root) if len(text.split()) >= LONG]
+    found = [(module, text) for module, text in documented(root) if len(text.split()) >= LONG]
     modules, texts = (list(part) for part in zip(*dict((text, (module, text)) for module, text in found).values(), strict=True))
     return word_counts(texts, min_df=RARE, max_df=COMMON), pd.factorize(pd.Series(modules))[0].tolist()
 
 
-def _documented(root: Path) -> Iterator[tuple[str, str]]:
+def documented(root: Path) -> Iterator[tuple[str, str]]:
+    """The docstrings under a folder of Python's library, tests apart, each with the module or package that it is from."""
     for path in sorted(root.rglob("*.py")):
         inside = path.relative_to(root)
         if ASIDE & set(inside.parts):

@@ -2,7 +2,7 @@
 
 | file               | what it holds                                                                      |
 |--------------------|------------------------------------------------------------------------------------|
-| recipes.toml       | how each is made: pair, data, hyperparameters, method                              |
+| recipes.toml       | how each is made: pair, data (`labelled`: labels are the last column), hyperparameters, method, draws kept |
 | PAIR/DATA/...      | the posterior as `Posterior.save` writes it, without the rows, which the zoo has   |
 | PAIR/DATA/made.json | data, seed, versions, and what was found: verdict, seconds, mean score of the rows (null: they have none) |
 
@@ -88,6 +88,7 @@ def make(name: str) -> dict[str, Any]:
     how = {} if recipe["method"] == "svi" else {"kernel": recipe["method"]}
     posterior = fit(pair, table, seed=0, device="cpu", compile=False, **how, **recipe.get("settings", {}))
     found = inference.diagnose(posterior)
+    posterior = posterior.thinned(recipe.get("thinned", 1))
     score = None if "log_likelihood" in pair.unsuited else float(posterior.score(table).mean())
     figures = {"verdict": found.verdict, "seconds": round(posterior.how["seconds"], 1), "score": score}
     versions = {package: version(package) for package in ("latent-zoo", "torch", "pyro-ppl")}
@@ -105,7 +106,9 @@ def _rows(name: str) -> "Table":
 
     from .. import data
 
-    return as_table(data.load(name.partition("/")[2]).frame)
+    found = data.load(name.partition("/")[2])
+    labels = {"label": found.labels.numpy()} if recipes()[name].get("labelled") else {}
+    return as_table(found.frame.assign(**labels))
 
 
 def _size(name: str) -> int:

@@ -92,25 +92,26 @@ def completion(posterior: "Posterior", x: Any, held: Any = None, *, seed: int = 
     """How well the second half of texts `x` is foretold from the first: mixtures are inferred from one half, the other is scored.
 
     The halves are drawn at random, without replacement, unless the second is given as `held` and `x` is the first. A word's
-    probability is averaged over the draws of the posterior, with a text's mixture at its mean in the guide given the first half.
+    probability is averaged over the draws of the posterior, with a text's mixture at its mean in the guide given the first half, and
+    its response if it has one.
     Raises ValueError where there is nothing to score.
 
     Source: Wallach, Murray, Salakhutdinov & Mimno 2009, "Evaluation methods for topic models", ICML, section 5.1.
     """
     at_least(0, seed=seed)
-    own, given = split(posterior.pair, as_table(x).x)
-    first, second = halves(own, seed) if held is None else (own, split(posterior.pair, as_table(held).x)[0])
+    given, words = as_table(x).x, posterior.pair.vocabulary
+    first, second = halves(given[:, :words], seed) if held is None else (given[:, :words], as_table(held).x[:, :words])
     if first.shape != second.shape:
         raise ValueError(f"x has shape {tuple(first.shape)} and held {tuple(second.shape)}; they must be halves of the same texts")
-    program, _ = program_for(posterior, torch.cat([first, given], 1))
+    program, _ = program_for(posterior, torch.cat([first, given[:, words:]], 1))
     with seeded(seed, posterior.device):
         found = torch.cat([averaged(posterior, part, _words(part), posterior.draws) for part in row_chunks(program, 1)])
     second = second.to(found)
-    by_text, words = torch.xlogy(second, found).sum(1), second.sum(1)
-    if not words.sum():
+    by_text, counted = torch.xlogy(second, found).sum(1), second.sum(1)
+    if not counted.sum():
         raise ValueError("there is no word to score: texts of one word have no second half")
-    per_word = (by_text.sum() / words.sum()).item()
-    return Completion(per_word, math.exp(-per_word), by_text, words)
+    per_word = (by_text.sum() / counted.sum()).item()
+    return Completion(per_word, math.exp(-per_word), by_text, counted)
 
 
 def _words(program: Program) -> Any:

@@ -3,6 +3,9 @@
 import logging
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from inference import Table, checks
 
 log = logging.getLogger("zoo")
@@ -31,6 +34,21 @@ def corpus(table: Table, topics: int, vocabulary: int, fitting: bool) -> None:
         checks.no_empty_rows(table)
         any_words(table)
         checks.enough_rows(table, topics, f"there are {topics} topics; ask for fewer")
+
+
+def named(table: Table, words: list[str]) -> None:
+    """The columns are these words, in their order. Raises ValueError that names the first that is not."""
+    for number, (column, word) in enumerate(zip(table.columns, words, strict=True)):
+        if column != word:
+            raise ValueError(f"column {number} counts {column!r} and the vector there is of {word!r}; hand in vectors.loc[counts.columns]")
+
+
+def responses(table: Table, vocabulary: int, wrong: Tensor, why: str, fitting: bool) -> None:
+    """Of so many words and a response behind them, of which none is `wrong` (rows, 1) and some is known. Raises ValueError."""
+    checks.two_dimensional(table, vocabulary + 1)
+    checks.allowed(table, torch.cat([torch.zeros_like(table.x[:, :-1], dtype=torch.bool), wrong], 1), why)
+    if fitting and table.x[:, -1].isnan().all():
+        raise ValueError(f"column {table.columns[-1]!r}, the last, holds the responses, and none is known; the pair 'lda' needs none")
 
 
 def sizes(table: Table) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Encoder of texts for topics whose weights of words add up."""
+"""Encoder of texts: from how their words pull at a mixture of topics to the law of its logits."""
 
 import torch
 from torch import Tensor, nn
 
-from inference.missing import observed
-
 from ..codes.nets import mlp
+from .slopes import Slope
 
 ROUNDS = 2
 # How narrow a logit's law may be, beside its prior: without a least width the first steps, on long texts, may leave it none.
@@ -13,11 +12,10 @@ NARROWEST = 1e-3
 
 
 class TopicEncoder(nn.Module):
-    """What mixture of topics a text is: loc and scale of each topic's logit, from how far its words are from those foretold.
+    """What mixture of topics a text is: loc and scale of each topic's logit, from the slope of the text's log density in the mixture.
 
-    If words have probabilities p = softmax(background + mixture @ weights), then (x - length p) @ weights is the gradient of the text's
-    log density in the mixture. A network that is the same for all topics, told that, the logits so far and the mean over topics of
-    what it makes of them, moves the logits; twice. Gradients enter by their inverse hyperbolic sine, since those
+    A network that is the same for all topics, told the slope, the logits so far and the mean over topics of
+    what it makes of them, moves the logits; twice. Slopes enter by their inverse hyperbolic sine, since those
     of long texts are large. So topics may come in any order, and the vocabulary has no part in its size.
 
     Source: Marino, Yue & Mandt 2018, "Iterative amortized inference", ICML; Zaheer et al. 2017, "Deep sets", NeurIPS.
@@ -28,18 +26,14 @@ class TopicEncoder(nn.Module):
         self.each = mlp([5, *hidden])
         self.all = mlp([2 * hidden[-1], *hidden, 2])
 
-    def forward(self, x: Tensor, weights: Tensor, background: Tensor, widest: Tensor) -> tuple[Tensor, Tensor]:
-        """(rows, K) both, of counts x (rows, V), weights (K, V) and background (V,); scales are below `widest`, that of the prior."""
-        counts, seen = observed(x)
-        length = counts.sum(-1, keepdim=True)
-        root = (length + 1).sqrt()
+    def forward(self, text: Slope, widest: Tensor) -> tuple[Tensor, Tensor]:
+        """(rows, K) both; scales are below `widest`, that of the prior."""
+        root = (text.length + 1).sqrt()
 
         def left(mixture: Tensor) -> Tensor:
-            words = (background + mixture @ weights).softmax(-1) * seen
-            share = words / words.sum(-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-            return ((counts - length * share) @ weights.mT / root).asinh()
+            return (text.at(mixture) / root).asinh()
 
-        logits = left(x.new_zeros(len(x), len(weights)))
+        logits = left(text.first)
         for _ in range(ROUNDS):
             mixture = logits.softmax(-1)
             slope = left(mixture)

@@ -63,8 +63,14 @@ def _dense(x: Tensor, topics: Tensor, concentration: Tensor) -> tuple[Tensor, Te
         moved, shapes = (new - shapes).abs().mean(-1).amax(), new
         if number % 10 == 9 and bool(moved < NEAR):
             break
-    weights = shapes.digamma().exp()
-    return shapes, topics * (weights.mT @ (x / (weights @ topics).clamp(min=tiny)))
+    return shapes, words_of(x, shapes.digamma().exp(), topics)
+
+
+def words_of(x: Tensor, mixture: Tensor, topics: Tensor) -> Tensor:
+    """(K, V) how many of each word have each topic, in expectation, in texts x (N, V) with mixtures (N, K), each up to a factor. `NaN`
+    counts as zero."""
+    words = (mixture @ topics).clamp(min=torch.finfo(x.dtype).tiny)
+    return topics * (mixture.mT @ (x.nan_to_num(nan=0.0) / words))
 
 
 @_fold_in.register_fake

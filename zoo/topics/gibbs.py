@@ -8,11 +8,15 @@ processes", JASA 101, appendix, for the concentrations.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Beta, Dirichlet, Gamma
+
+# Sweeps for a start, and what a word is taken to have beside its counts in each topic.
+SWEEPS, FEW = 50, 0.1
 
 
 class TopicGibbs:
@@ -58,6 +62,12 @@ class TopicGibbs:
             # One number for all words: a table for any of them counts, and each topic is a row.
             words = np.repeat(self.topic_concentration[:, None], self.by_word.shape[1], 1)
             self.topic_concentration = self._drawn(self.by_word.transpose(0, 2, 1), words, shared=True)
+
+    def swept(self, sweeps: int) -> Self:
+        """The chains after so many sweeps."""
+        for _ in range(sweeps):
+            self.sweep()
+        return self
 
     def _learn(self) -> None:
         """Draw the concentrations of mixtures."""
@@ -119,6 +129,12 @@ def _polya(counts: Tensor, concentration: Tensor) -> Tensor:
     cells = (concentration + counts).lgamma() - concentration.lgamma()
     whole = concentration.sum(-1)
     return cells.sum((-2, -1)) + (whole.lgamma() - (whole + counts.sum(-1)).lgamma()).sum(-1)
+
+
+def swept(x: Tensor, topics: int, concentration: float) -> Tensor:
+    """(K, V) how many of each word have each topic, after a few sweeps, and a little more."""
+    chain = TopicGibbs(x, 1, topics, concentration, FEW, 1.0).swept(SWEEPS)
+    return x.new_tensor(chain.by_word[0]).mT + FEW
 
 
 def refuse_missing(x: Tensor) -> None:

@@ -29,8 +29,7 @@ class HierarchicalGibbs(TopicGibbs):
     def set_out(self) -> None:
         """Sweeps in which topics are merged that are likelier as one: sweeps alone hardly ever join what chance has divided."""
         for _ in range(ROUNDS):
-            for _ in range(BETWEEN):
-                self.sweep()
+            self.swept(BETWEEN)
             for chain in range(len(self.totals)):
                 self._merge(chain)
 
