@@ -5,12 +5,14 @@ import torch
 from .rows.table import Table
 
 
-def two_dimensional(table: Table, dim: int) -> None:
-    """Rows of `dim` numbers. Raises ValueError."""
+def two_dimensional(table: Table, dim: int, last: str = "") -> None:
+    """Rows of `dim` numbers; last: what the last of them is, where a user may not know. Raises ValueError."""
     if table.x.dim() != 2:
         raise ValueError(f"rows must form a table (rows, columns), not shape {tuple(table.x.shape)}; flatten each row first")
     if table.x.shape[1] != dim:
-        raise ValueError(f"this pair reads rows of {dim} columns, and these have {table.x.shape[1]}: {', '.join(table.columns[:8])}")
+        told = f", the last of them {last}," if last else ""
+        found = f"{table.x.shape[1]}: {', '.join(table.columns[:8])}"
+        raise ValueError(f"this pair reads rows of {dim} columns{told} and these have {found}")
 
 
 def columns_alike(table: Table, dim: int, wrong: torch.Tensor, why: str, fitting: bool) -> None:

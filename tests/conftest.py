@@ -1,6 +1,7 @@
 """Every test starts alike: the same seed, float64, one thread, and an empty parameter store that it must leave empty."""
 
 import importlib
+import os
 from collections.abc import Iterator
 
 import pyro
@@ -10,6 +11,8 @@ import torch
 # For fixtures of a whole module too, which come before those of a test: what they draw depends on how sums are rounded.
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
+# Most of what is compiled here runs for a moment: compilers need not take their time (`test_native` lets them).
+os.environ["CFLAGS"] = "-O1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

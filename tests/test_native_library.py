@@ -34,7 +34,7 @@ def test_few_libraries_are_kept_those_used_last(monkeypatch, tmp_path):
     for number in (1, 2, 1, 3):
         assert library.loaded(f"int answer(void) {{ return {number}; }}").answer() == number
         time.sleep(0.01)
-    monkeypatch.setattr(library, "_build", lambda compiler, source, path: pytest.fail(source))
+    monkeypatch.setattr(library, "_build", lambda compiler, flags, source, path: pytest.fail(source))
     assert [library.loaded(f"int answer(void) {{ return {number}; }}").answer() for number in (1, 3)] == [1, 3]
     with pytest.raises(pytest.fail.Exception, match="return 2"):
         library.loaded("int answer(void) { return 2; }")

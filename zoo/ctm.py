@@ -135,7 +135,7 @@ class CorrelatedTopics(Pair):
         return checks.sizes(own) | ({"means": known["center"], "spreads": known["spread"]} if covariates else {})
 
     def check(self, table: Table, fitting: bool) -> None:
-        two_dimensional(table, self.vocabulary + self.covariates)
+        two_dimensional(table, self.vocabulary + self.covariates, "covariates" if self.covariates else "")
         own, given = table.parted(self.covariates)
         nothing_missing(given)
         checks.corpus(own, self.topics, self.vocabulary, fitting)

@@ -108,7 +108,7 @@ class ConditionalVAE(VariationalAutoencoder):
         return {**cls.read_columns(x[:, :-1]), "labels": int(most) + 1}
 
     def check(self, table: Table, fitting: bool) -> None:
-        checks.two_dimensional(table, self.dim + 1)
+        checks.two_dimensional(table, self.dim + 1, "the label, `NaN` where it is not known")
         wrong, why = self.likelihood.wrong(table.x[:, :-1])
         checks.allowed(table, torch.cat([wrong, torch.zeros_like(wrong[:, :1])], 1), why)
         label = table.x[:, -1:]

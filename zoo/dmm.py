@@ -36,8 +36,9 @@ class DeepMarkovModel(Pair):
     | x_t     | `likelihood`(decoder(z_t)), each column          | (N, T, D) | the series; `NaN` is integrated out                  |
 
     A row is a series: x is (series, time) or (series, time, columns), short ones padded with `NaN`; `NaN` elsewhere is a gap, in which
-    the states run on. Where a series has ended its states are standard normal and mean nothing. With no hidden layer it is a linear
-    Gaussian state space model, `lgssm` with any matrix for a transition.
+    the states run on. Where a series has ended its states are standard normal and mean nothing: what follows is for `forecast` to tell,
+    and `impute`, whose chains know nothing of it when they set out, fills it badly. With no hidden layer this is a linear Gaussian
+    state space model, `lgssm` with any matrix for a transition.
 
     The guide draws a path as a Gaussian chain, in axes that are learnt: how much of v_t-1 each number of v_t = axes^-1 z_t keeps, where
     it is moved and how sure it is are told, step by step, by a network that reads the series from both ends. All draws of a path are

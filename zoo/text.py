@@ -45,11 +45,11 @@ def word_counts(texts: Sequence[str] | pd.Series, vocabulary: Collection[str] | 
 
 def with_response(counts: pd.DataFrame, response: pd.Series, name: str = "response") -> pd.DataFrame:
     """Counts with responses in a last column, for the pair `slda`: by the texts' index, `NaN` for those that have none. Sparse columns
-    stay sparse, and so can be streamed. Raises ValueError for a name that a word has, and where no text has a response."""
+    stay sparse, and so can be streamed. Raises ValueError for a name that a word has, and where all responses are of other texts."""
     if name in counts.columns:
         raise ValueError(f"name={name!r} is one of the words; choose another")
     column = response.reindex(counts.index).astype(float)
-    if column.isna().all():
-        raise ValueError("no text has a response: the index of the responses must be that of the texts")
+    if column.isna().all() and response.notna().any():
+        raise ValueError("no text has one of these responses: their index must be that of the texts")
     sparse = all(isinstance(dtype, pd.SparseDtype) for dtype in counts.dtypes)
     return counts.assign(**{name: column.astype(pd.SparseDtype(float, 0.0)) if sparse else column})

@@ -191,7 +191,7 @@ class VariationalAutoencoder(Pair):
         return {"dim": x.shape[1], "categories": int(most) + 1, "mask": bool(x.isnan().any()), **center_and_spread(x)}
 
     def check(self, table: Table, fitting: bool) -> None:
-        checks.two_dimensional(table, self.dim + self.covariates)
+        checks.two_dimensional(table, self.dim + self.covariates, "covariates" if self.covariates else "")
         own, given = table.parted(self.covariates)
         checks.nothing_missing(given)
         checks.columns_alike(own, self.dim, *self.likelihood.wrong(own.x), fitting)

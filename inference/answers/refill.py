@@ -1,8 +1,9 @@
 """Filling the holes of rows whose latents the guide draws: Metropolis within Gibbs.
 
 In turn the latents are proposed by the guide given the row as it is filled now, accepted or not, and what is missing is drawn
-given the latents. What comes out is the law of the missing values given those seen, whatever the guide is worth; a bad one only
-accepts seldom.
+given the latents. Chains set out from the likeliest of a few draws of the guide given the row with its holes. In the long run what comes
+out is the law of the missing values given those seen, whatever the guide is worth; but a bad one is seldom accepted, and holes that are
+most of a row then stay near where they began.
 
 Source: Mattei & Frellsen 2018, "Leveraging the exact likelihood of deep latent variable models", NeurIPS, after Rezende, Mohamed
 & Wierstra 2014, "Stochastic backpropagation and approximate inference in deep generative models", ICML, who accept always.
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from ..amortised import given_rows, log_weight
+from ..amortised import log_weight
 from ..graphs.graph import batched, traced
 from ..program import Program, Values
 from .predictive import row_chunks
@@ -23,7 +24,7 @@ from .predictive import row_chunks
 if TYPE_CHECKING:
     from ..posterior import Posterior
 
-CHAINS, WARMUP, SWEEPS = 20, 50, 100
+CHAINS, WARMUP, SWEEPS, TRIES = 20, 50, 100, 10
 Fill = Callable[[Program, Values, Tensor], Tensor]
 
 
@@ -32,14 +33,14 @@ def refilled(posterior: "Posterior", program: Program, fill: Fill) -> tuple[Tens
 
     fill: gives the rows with a draw of what is missing, given values of all continuous latents.
     """
-    parts = [_moments(posterior, part, fill) for part in row_chunks(program, CHAINS)]
+    parts = [_moments(posterior, part, fill) for part in row_chunks(program, CHAINS * TRIES)]
     mean, square = (torch.cat(found) for found in zip(*parts, strict=True))
     return mean, (square - mean.square()).clamp(min=0).sqrt()
 
 
 def drawn(posterior: "Posterior", program: Program, fill: Fill) -> Tensor:
     """(rows, ...) the program's rows with a draw of what is missing: for each row, where one of the chains ends."""
-    return torch.cat([_last(posterior, part, fill) for part in row_chunks(program, CHAINS)])
+    return torch.cat([_last(posterior, part, fill) for part in row_chunks(program, CHAINS * TRIES)])
 
 
 def _last(posterior: "Posterior", program: Program, fill: Fill) -> Tensor:
@@ -64,7 +65,10 @@ def _sweeps(posterior: "Posterior", program: Program, fill: Fill) -> Iterator[Te
     shared = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
 
     def begin(chain: tuple[Values, Tensor], x: Tensor) -> tuple[Values, Tensor]:
-        latents, _ = given_rows(program, chain[0], x)
+        drawn, log_w = vmap(lambda _: log_weight(program, chain[0], x), randomness="different")(x.new_zeros(TRIES))
+        # Gumbel noise on log weights and then the largest: each as often as it is important.
+        best = (log_w - (-torch.rand_like(log_w).log()).log()).argmax(0)
+        latents = {name: value[best, torch.arange(len(x), device=x.device)] for name, value in drawn.items()}
         return latents, fill(program, chain[0] | latents, x)
 
     def sweep(chain: tuple[Values, Values, Tensor], x: Tensor) -> tuple[Values, Tensor]:

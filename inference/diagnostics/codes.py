@@ -88,7 +88,7 @@ def _guide(posterior: "Posterior", table: Table) -> Iterator[Finding]:
     gap = float((found.log_density - found.elbo).mean())
     text = f"above {limit:.2f} for {bad} of {count} rows, from {SAMPLES} draws of the guide for each"
     if bad > MANY * count:
-        advice = "Their scores are too low, and their codes too sure: try more hidden units in the encoder, or more steps."
+        advice = "Their scores are too low, and their codes too sure: try a richer guide (more hidden units in an encoder), or more steps."
         yield Finding("k-hat by row", "warning", text + ".", advice)
     else:
         yield Finding("k-hat by row", "good", text + ".")

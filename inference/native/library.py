@@ -22,27 +22,28 @@ KEPT = 1000
 
 
 def loaded(source: str) -> ctypes.CDLL:
-    """The library that `source` makes. Raises Unsupported where it cannot be made."""
+    """The library that `source` makes, by flags of ours and after them those of `CFLAGS`. Raises Unsupported where it cannot be made."""
     compiler = _compiler()
     if compiler is None:
         raise Unsupported("there is no C compiler")
-    name = hashlib.sha256("\n".join([source, *FLAGS, _machine(compiler)]).encode()).hexdigest()[:32]
+    flags = [*FLAGS, *os.environ.get("CFLAGS", "").split()]
+    name = hashlib.sha256("\n".join([source, *flags, _machine(compiler)]).encode()).hexdigest()[:32]
     try:
         path = _folder() / f"{name}.so"
         if not path.exists():
-            _build(compiler, source, path)
+            _build(compiler, flags, source, path)
         os.utime(path)  # the last to go
         return ctypes.CDLL(str(path))
     except (OSError, RuntimeError) as error:  # a folder that cannot be written, or from which nothing may be run
         raise Unsupported(f"no library can be kept: {error}") from error
 
 
-def _build(compiler: str, source: str, path: Path) -> None:
+def _build(compiler: str, flags: list[str], source: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         code, made = Path(folder, "graph.c"), Path(folder, "graph.so")
         code.write_text(source, encoding="utf-8")
-        done = subprocess.run([compiler, *FLAGS, str(code), "-o", str(made), "-lm"], capture_output=True, text=True)
+        done = subprocess.run([compiler, *flags, str(code), "-o", str(made), "-lm"], capture_output=True, text=True)
         if done.returncode:
             raise Unsupported(f"{compiler} says: {(done.stderr.strip().splitlines() or ['nothing'])[0]}")
         made.replace(path)

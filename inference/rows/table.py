@@ -48,7 +48,9 @@ class Table:
         left."""
         at = self.x.shape[-1] - covariates
         if at < 1:
-            raise ValueError(f"covariates={covariates}: these rows have {self.x.shape[-1]} columns, so that none is left to be modelled")
+            told = "; of series that have covariates, x is (series, time, columns), one series of a table `table.to_numpy()[None]`"
+            has = f"these rows have {self.x.shape[-1]} columns, so that none is left to be modelled"
+            raise ValueError(f"covariates={covariates}: {has}{told}")
         names = (self.columns[:at], self.columns[at:]) if self.x.dim() == 2 else (self.columns, self.columns)
         parts = zip((self.x[..., :at], self.x[..., at:]), names, strict=True)
         own, given = (replace(self, x=x, columns=columns) for x, columns in parts)

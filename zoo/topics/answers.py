@@ -11,7 +11,6 @@ from torch import Tensor
 from inference import as_table
 from inference.amortised import moments
 from inference.answers.predictive import averaged, program_for, row_chunks, rows_of
-from inference.covariates import split
 from inference.program import Program, Values
 from inference.run import at_least, seeded
 
@@ -119,7 +118,8 @@ def _words(program: Program) -> Any:
 
     def function(values: Values, x: Tensor) -> Tensor:
         mixture, _ = moments(program, values, x)["mixture"]
-        expected, _ = split(program.pair, program.observation(values | {"mixture": mixture}, x)[0].mean)
+        # What a text has beside its words, covariates or a response, comes after them.
+        expected = program.observation(values | {"mixture": mixture}, x)[0].mean[:, : program.pair.vocabulary]
         return expected / expected.sum(-1, keepdim=True)
 
     return function

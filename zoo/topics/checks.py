@@ -45,7 +45,7 @@ def named(table: Table, words: list[str]) -> None:
 
 def responses(table: Table, vocabulary: int, wrong: Tensor, why: str, fitting: bool) -> None:
     """Of so many words and a response behind them, of which none is `wrong` (rows, 1) and some is known. Raises ValueError."""
-    checks.two_dimensional(table, vocabulary + 1)
+    checks.two_dimensional(table, vocabulary + 1, "the response, `NaN` where it is not known")
     checks.allowed(table, torch.cat([torch.zeros_like(table.x[:, :-1], dtype=torch.bool), wrong], 1), why)
     if fitting and table.x[:, -1].isnan().all():
         raise ValueError(f"column {table.columns[-1]!r}, the last, holds the responses, and none is known; the pair 'lda' needs none")

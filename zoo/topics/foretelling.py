@@ -29,7 +29,11 @@ def responses(posterior: "Posterior", x: Any, *, samples: int = SAMPLES, seed: i
     at_least(1, samples=samples)
     at_least(0, seed=seed)
     table = as_table(x)
-    words = table.x[:, : posterior.pair.vocabulary]
+    count = posterior.pair.vocabulary
+    if table.x.dim() != 2 or table.x.shape[1] not in (count, count + 1):
+        shape = tuple(table.x.shape)
+        raise ValueError(f"texts must be counts of {count} words, with a last column of responses or without, not of shape {shape}")
+    words = table.x[:, :count]
     name = (columns(posterior) or [*table.columns, "response"])[-1]
     without = replace(
         table, x=torch.cat([words, torch.full_like(words[:, :1], torch.nan)], 1), columns=[*table.columns[: words.shape[1]], name]
