@@ -136,7 +136,7 @@ def test_chains_find_what_made_the_series():
     blank = torch.zeros(1, 100, 3)
     how = inference.svi(pair, blank + torch.randn(1, 100, 3), steps=1, draws=1, device="cpu", compile=False).how
     x = Posterior(pair, {name: value[None, None] for name, value in truth.items()}, {}, how, None).generate(1, seed=2)
-    fitted = inference.mcmc(zoo.create("lgssm", x, states=2), x, chains=4, warmup=80, draws=100, device="cpu")
+    fitted = inference.mcmc(zoo.create("lgssm", x, states=2), x, chains=8, warmup=80, draws=80, device="cpu")
     report = inference.diagnose(fitted)
     assert report.table["rhat"].max() < 1.1
     for name, value in truth.items():

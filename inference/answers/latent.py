@@ -177,7 +177,7 @@ def _drawn(posterior: "Posterior", program: Program) -> Tensor:
     empty, new = split(program.pair, program.x)[0].isnan().flatten(1).all(1), program.x.clone()
     if empty.any():
         blank = Program(program.pair, hollow(program.pair, program.x[empty], 0.0))
-        new[empty] = _each_by_a_draw(posterior, blank, new_row).reshape(blank.x.shape)
+        new[empty] = _each_by_a_draw(posterior, blank, new_row).reshape(blank.x.shape).to(new)
     if not empty.all():
         new[~empty] = drawn(posterior, Program(program.pair, program.x[~empty]), _fill)
     return new

@@ -28,7 +28,7 @@ def beside(x: np.ndarray) -> np.ndarray:
 
 def columns(given, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Center or spread of the columns that are modelled (D,), and of the covariates (C,)."""
-    whole = np.broadcast_to(np.array(given[name], float), (given["dim"] + given["covariates"],))
+    whole = np.broadcast_to(np.array(given[name], float), (given["dim"] + given.get("covariates", 0),))
     return whole[: given["dim"]], whole[given["dim"] :]
 
 
