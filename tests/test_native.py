@@ -18,7 +18,6 @@ from inference.native.routine import Routine
 from inference.native.values import Unsupported
 from tests.test_every_pair import _subjects
 
-
 SEED = torch.Generator().manual_seed(0)
 A, B, V = (torch.randn(shape, generator=SEED, dtype=torch.double) for shape in ((3, 4), (3, 4), (4,)))
 SQUARE = A @ A.T + 3 * torch.eye(3)
