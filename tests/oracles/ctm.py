@@ -12,7 +12,7 @@ DRIVEN = {"covariates": 2, "means": [0.2, -0.1], "spreads": [0.8, 2.0], "effect_
 
 
 def cases() -> list[Case]:
-    """The concentration of topics given and learnt, with holes and without, a text without words."""
+    """The concentration of topics given, and learnt beside covariates; with holes and without, a text without words."""
     sizes = {"length": 3.0, "length_shape": 2.5}
     rng = np.random.default_rng(0)
     more = rng.poisson(2.0, size=(6, 4)).astype(float)
@@ -20,7 +20,6 @@ def cases() -> list[Case]:
     more[1, 2] = more[3, 0] = more[3, 1] = np.nan
     return [
         Case("two", {"topics": 2, "vocabulary": 2, "topic_concentration": 0.9, "length": 20.0, "length_shape": 5.0}, two),
-        Case("learnt", {**sizes, "topics": 2, "vocabulary": 4}, COUNTS),
         Case("covariates", {**sizes, **DRIVEN, "topics": 2, "vocabulary": 4}, np.hstack([COUNTS, rng.normal(size=(len(COUNTS), 2))])),
         Case("holes", {**sizes, "topics": 3, "vocabulary": 4, "spread": 0.8, "topic_concentration": 1.5, "length": 8.0}, more),
     ]
