@@ -10,9 +10,9 @@ def two_dimensional(table: Table, dim: int, last: str = "") -> None:
     if table.x.dim() != 2:
         raise ValueError(f"rows must form a table (rows, columns), not shape {tuple(table.x.shape)}; flatten each row first")
     if table.x.shape[1] != dim:
-        told = f", the last of them {last}," if last else ""
+        told = f", the last of them {last}" if last else ""
         found = f"{table.x.shape[1]}: {', '.join(table.columns[:8])}"
-        raise ValueError(f"this pair reads rows of {dim} columns{told} and these have {found}")
+        raise ValueError(f"this pair reads rows of {dim} columns{told}, and these have {found}")
 
 
 def columns_alike(table: Table, dim: int, wrong: torch.Tensor, why: str, fitting: bool) -> None:

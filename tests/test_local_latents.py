@@ -12,6 +12,7 @@ from torch.distributions import constraints
 
 import inference
 from inference import as_table, memory
+from inference.amortised import given_rows
 from inference.answers import predictive, refill
 from inference.program import Program
 from tests.linear import BIAS, NOISE, WEIGHT, Linear, exact, filled, posterior_of, rows
@@ -81,7 +82,7 @@ def test_holes_are_filled_by_their_law_whatever_the_guide(off, monkeypatch):
 
 def test_without_acceptance_holes_would_be_filled_wrong(monkeypatch):
     monkeypatch.setattr(refill, "CHAINS", 400)
-    monkeypatch.setattr(refill, "log_weight", lambda program, values, x: (refill.given_rows(program, values, x)[0], x.new_zeros(len(x))))
+    monkeypatch.setattr(refill, "log_weight", lambda program, values, x: (given_rows(program, values, x)[0], x.new_zeros(len(x))))
     x = rows(6, holes=True)
     _, sd = posterior_of(Linear(1.6), x).impute(x)
     assert (sd - filled(x)[1]).abs().max() > 0.06
