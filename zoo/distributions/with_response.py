@@ -26,11 +26,6 @@ class WithResponse(TorchDistribution):
         return WithResponse(self.rows.expand(batch_shape), self.response.expand(batch_shape))
 
     @property
-    def probabilities(self) -> Tensor:
-        """Of what `rows` counts."""
-        return self.rows.probabilities
-
-    @property
     def mean(self) -> Tensor:
         return _joined(self.rows.mean, self.response.mean)
 
