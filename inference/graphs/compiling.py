@@ -69,7 +69,7 @@ def _width(graph: fx.GraphModule, node: fx.Node) -> int:
 
 
 def _elements(node: fx.Node) -> int:
-    return node.meta["tensor_meta"].shape.numel() if hasattr(node.meta.get("tensor_meta"), "shape") else 0
+    return node.meta["val"].numel() if isinstance(node.meta.get("val"), Tensor) else 0
 
 
 def compiled(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., list[Tensor]]:

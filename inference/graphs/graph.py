@@ -7,16 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._guards import TracingContext, tracing
-from torch._subclasses import FakeTensorMode
 from torch.func import functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from ..missing import known_missing
 from .compiling import Compile, compiled, suits_c, worth_compiling, worth_translating
 from .functorch import traceable
 from .simplified import direct, simplified
+from .tracing import written
 
 log = logging.getLogger("inference")
 
@@ -93,11 +91,9 @@ def graph_of(
     flat: Callable[..., list[Tensor]], leaves: list[Tensor], missing: bool, simpler: dict[Any, Callable] | None = None
 ) -> fx.GraphModule | None:
     """A function of tensors as a graph; None, said once, if it cannot be traced. simpler: what to tell of operations by others."""
-    # One for the whole graph: without it torch makes one for every node, which takes half of the time.
-    shapes = TracingContext(FakeTensorMode(allow_fallback_kernels=True))
-    with torch.no_grad(), traceable(), known_missing(missing), tracing(shapes):
+    with torch.no_grad(), traceable(), known_missing(missing):
         try:
-            graph = make_fx(functionalize(flat), decomposition_table=simpler)(*leaves)
+            graph = written(functionalize(flat), leaves, simpler)
         except (RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             log.warning("runs interpreted, slower, because it could not be traced: %s", reason)

@@ -30,7 +30,7 @@ COMPOSITE = (
 
 
 def decompositions() -> dict[Any, Callable]:
-    """For `make_fx`."""
+    """For `written`."""
     return get_decompositions(COMPOSITE)
 
 

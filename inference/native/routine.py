@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..graphs.compiling import alike
 from ..graphs.simplified import simplified
+from ..graphs.tracing import written
 from .emitter import Source, decompositions
 from .library import loaded
 from .values import Unsupported
@@ -84,7 +84,7 @@ def translated(graph: fx.GraphModule, example: list[Tensor]) -> Callable[..., li
     try:
         # What is traced is also run: the random numbers that this takes are given back.
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            return checked(simplified(make_fx(graph, decomposition_table=decompositions())(*example)), example)
+            return checked(simplified(written(graph, example, decompositions())), example)
     except Unsupported as reason:
         log.info("stays with torch, slower: %s", reason)
         return None

@@ -8,8 +8,9 @@ from torch.library import custom_op
 
 from inference.missing import observed
 
+from ..batched import batched
 from ..distributions.columns import Columns
-from .over_series import batched, flat, over_series, together
+from .over_series import flat, over_series, together
 
 
 class Autoregressive(TorchDistribution):

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from .over_series import batched, differentiable, flat, over_series, together
+from ..batched import batched
+from .over_series import differentiable, flat, over_series, together
 
 # How many axes each of the six arguments has.
 DIMS = (1, 2, 1, 2, 1, 2)

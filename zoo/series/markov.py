@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.library import custom_op
 
+from ..batched import batched
 from . import markov_cpu, markov_scan
-from .over_series import batched, flat, together
+from .over_series import flat, together
 
 
 def log_evidence(start: Tensor, transition: Tensor, emission: Tensor) -> Tensor:

@@ -67,18 +67,3 @@ def differentiable(operator: CustomOpDef, dims: tuple[int, ...]) -> Callable[...
         return WithGradient.apply(*given)[0] if torch.is_grad_enabled() else operator(*given, False)[0]
 
     return value
-
-
-def batched(operator: CustomOpDef) -> None:
-    """Under vmap the new axis of the operator's arguments is one more of the batch."""
-
-    def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        moved = [
-            a if not isinstance(a, Tensor) else a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0)
-            for a, d in zip(args, in_dims, strict=True)
-        ]
-        out = operator(*moved)
-        # What was not asked for is empty, and has no batch.
-        return out, tuple(0 if len(t) else None for t in out) if isinstance(out, tuple) else 0
-
-    operator.register_vmap(rule)

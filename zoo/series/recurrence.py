@@ -16,7 +16,8 @@ from torch.autograd.function import once_differentiable
 from torch.library import custom_op
 from torch.nn.functional import pad
 
-from .over_series import batched, flat, over_series
+from ..batched import batched
+from .over_series import flat, over_series
 
 
 def follow(gates: Tensor, inputs: Tensor, backwards: bool = False) -> Tensor:

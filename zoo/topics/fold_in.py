@@ -7,11 +7,11 @@ For texts x with words of topics phi, whose mixtures theta ~ Dirichlet(alpha), t
 Source: Blei, Ng & Jordan 2003, "Latent Dirichlet allocation", JMLR 3, section 5.2.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.library import custom_op
+
+from ..batched import batched
 
 # Rounds at most, and by how much a shape moves, on average over topics, when it is near enough.
 MOST, NEAR = 100, 1e-3
@@ -79,16 +79,4 @@ def _(x: Tensor, topics: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]
     return x.new_empty(*batch, x.shape[-2], topics.shape[-2]), x.new_empty(*batch, *topics.shape[-2:])
 
 
-def _rule(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Any, Any]:
-    """Under vmap the new axis is one more of the batch."""
-    moved = [a if d is None else a.movedim(d, 0) for a, d in zip(args, in_dims, strict=True)]
-    depth = max(a.dim() - n for a, n in zip(moved, (2, 2, 1), strict=True))
-    # An argument with the new axis, but without an older one, is given it behind the new.
-    padded = [
-        a if d is None else a.reshape(a.shape[0], *[1] * (depth - (a.dim() - n)), *a.shape[1:])
-        for a, d, n in zip(moved, in_dims, (2, 2, 1), strict=True)
-    ]
-    return _fold_in(*padded), (0, 0)
-
-
-_fold_in.register_vmap(_rule)
+batched(_fold_in)
