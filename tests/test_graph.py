@@ -3,10 +3,12 @@
 import pytest
 import torch
 import torch._inductor
-from torch.func import grad_and_value, vmap
+from torch.func import functionalize, grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from inference.graphs.compiling import compiled
 from inference.graphs.graph import batched, graph_of, traced
+from inference.graphs.tracing import written
 
 
 @pytest.mark.parametrize("dims", [(-1, 0, 1), (0, 1, 2), (2, 1, 0), (-3, -2, -1)], ids=str)
@@ -87,3 +89,51 @@ def test_a_constant_that_is_changed_in_place_is_the_same_at_every_call():
     graph = traced(lambda x: x + constant.neg().exp_() * constant.neg().exp_().log_(), x, missing=False)
     for _ in range(2):
         torch.testing.assert_close(graph(x), -constant * (-constant).exp())
+
+
+def _steps(graph):
+    return [(str(node.target), len(node.all_input_nodes)) for node in graph.graph.nodes if node.op == "call_function"]
+
+
+HELD = torch.arange(12.0).reshape(3, 4)
+
+
+def _of_every_kind(x, y):
+    """Views, writes in place, tuples, random numbers, constants, and the gradient of them."""
+    filled = torch.zeros(3, 4)
+    filled[1:] += x[1:] * HELD[1:]
+    values, places = (filled + torch.randn(3, 4)).sort(-1)
+    first, second = torch.split(values.gather(-1, places), 2, dim=-1)
+    return (first @ second.mT).logsumexp(0).sum() + torch.stack([x, x.exp()]).sum() * y.softmax(-1).amax()
+
+
+WAYS = {
+    "value": _of_every_kind,
+    "gradient": grad_and_value(_of_every_kind),
+    "batch": vmap(_of_every_kind, (None, 0), randomness="different"),
+}
+
+
+@pytest.mark.parametrize("function", WAYS.values(), ids=WAYS.keys())
+def test_the_graph_that_is_written_is_the_one_that_torch_writes(function):
+    example = [torch.randn(3, 4), torch.randn(2, 4)]
+
+    def flat(*leaves):
+        found = function(*leaves)
+        return list(found) if isinstance(found, tuple) else [found]
+
+    ours, theirs = written(functionalize(flat), example), make_fx(functionalize(flat))(*example)
+    for graph in (ours, theirs):
+        graph.graph.eliminate_dead_code()
+    assert _steps(ours) == _steps(theirs)
+    found = []
+    for way in (flat, ours, theirs):
+        torch.manual_seed(0)
+        found.append(way(*example))
+    torch.testing.assert_close(found[1:], [found[0]] * 2)
+
+
+def test_a_program_may_look_at_values_that_depend_on_no_argument_and_at_no_others():
+    assert written(lambda x: [x * 2 if HELD.sum() > 0 else x], [torch.ones(3)])(torch.ones(3))[0].tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(RuntimeError, match=r"looks at the value of a tensor .*; torch\.where"):
+        written(lambda x: [x * float(x.sum())], [torch.ones(3)])

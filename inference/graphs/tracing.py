@@ -14,7 +14,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 def written(function: Callable[..., list[Tensor]], leaves: list[Tensor], simpler: dict[Any, Callable] | None = None) -> fx.GraphModule:
     """`function` as a graph of torch's operators, for arguments of the shapes of `leaves`, on which it is run.
 
-    What it does not compute from `leaves` is held as it is now. torch's own `make_fx` gives the same graph, ten times slower.
+    What it does not compute from `leaves` is held as it is now. torch's own `make_fx` writes the same graph, and takes several times as long.
 
     Arguments:
         simpler: what to do in place of operators, in terms of others.
@@ -57,11 +57,8 @@ class _Tracer(TorchDispatchMode):
         given = map_aggregate((args, kwargs), lambda a: self._node(a) if isinstance(a, Tensor) else a)
         node = self._graph.call_function(func, *given)
         varying = torch.Tag.nondeterministic_seeded in func.tags or not self._varying.isdisjoint(node.all_input_nodes)
-        if torch.Tag.data_dependent_output in func.tags:
-            self._graph.erase_node(node)
-            if varying:
-                raise RuntimeError(f"it looks at the value of a tensor ({func}), as an `if` does; torch.where(condition, a, b) does not")
-            return func(*args, **kwargs)
+        if varying and torch.Tag.data_dependent_output in func.tags:
+            raise RuntimeError(f"it looks at the value of a tensor ({func}), as an `if` does; torch.where(condition, a, b) does not")
         result = func(*args, **kwargs)
         self._note(node, result, varying)
         return result
