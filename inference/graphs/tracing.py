@@ -14,7 +14,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 def written(function: Callable[..., list[Tensor]], leaves: list[Tensor], simpler: dict[Any, Callable] | None = None) -> fx.GraphModule:
     """`function` as a graph of torch's operators, for arguments of the shapes of `leaves`, on which it is run.
 
-    What it does not compute from `leaves` is held as it is now. torch's own `make_fx` writes the same graph, and takes several times as long.
+    What it does not compute from `leaves` is held as it is now. torch's own `make_fx` writes the same graph, in several times the time.
 
     Arguments:
         simpler: what to do in place of operators, in terms of others.
