@@ -24,7 +24,7 @@ def filled(likelihood: str, steps: int, fitted: Tensor, held: Tensor, covered: T
 
 def main(quick: bool) -> None:
     """Print the error of filled pixels."""
-    steps, rows = (1000, 200) if quick else (6000, 597)
+    steps, rows = (1000, 200) if quick else (3000, 597)
     x = zoo.data.load("digits").x
     asked = x[1200 : 1200 + rows]
     missing = torch.rand(asked.shape, generator=torch.Generator().manual_seed(0)) < 0.25
