@@ -25,7 +25,7 @@ RECIPE = {"batch": 250, "lr": 0.005, "schedule": "cosine"}
 # Samples a test image: of all of them, and of those few by which the rest are corrected.
 FEW, MANY = 50, 5000
 STEPS, PARTICLES = (2700, 11_000), 5
-CODES = {"bigan": 16_000, "autoencoder": 16_000}
+CODES = {"bigan": 4000, "autoencoder": 4000}
 
 
 def fit(steps: int, objective: str = "mean_field", particles: int = 1, **given: object) -> tuple[Posterior, float]:
