@@ -47,6 +47,8 @@ class Pair(PyroModule):
     - `recipe`: the `lr`, `particles`, `steps`, `draws`, `schedule` and `optimiser` of `svi`, unless told otherwise.
     - `solve(x, size)`: what parameters of the guide, by name, should be, given its others and the rows `x` standing for `size`
       rows, where that is known in closed form; `svi` then steps towards it (see `solved.py`) and follows the gradient in the rest.
+    - `augment(x)`: what a step of a fit, and rows held out of it, see of rows `x`: others like them, drawn anew each time by torch's
+      generator, such as pixels by their shades.
     - `critic()`: for "adversarial", a new network `f(features, latents)` from what `features(x)` gives of rows, and their latents by
       name, to a number a row. `features(x)`: (rows, F) the rows as numbers of about unit scale, zero in holes; rows are near each other
       where these are.
@@ -117,6 +119,10 @@ class Pair(PyroModule):
 
     def start(self, x: Tensor) -> None:
         """Set the guide's parameters to a good start for the rows `x`. Random choices use torch's generator."""
+
+    def augment(self, x: Tensor) -> Tensor:
+        """(rows, ...) what a step sees of the rows `x`; by default the rows."""
+        return x
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         """Labels for the axes named in `dims`; an axis without labels is numbered."""

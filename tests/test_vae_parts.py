@@ -9,6 +9,7 @@ from torch import Tensor
 
 import inference
 import zoo
+from inference import as_table
 from tests.oracles import vae as oracle
 
 
@@ -60,3 +61,18 @@ def test_parts_that_there_are_not_are_refused(given, parts):
     with pytest.raises(ValueError) as caught:
         zoo.create("vae", **given)
     assert [part for part in parts if part not in str(caught.value)] == []
+
+
+def test_holes_stay_where_a_guide_cannot_follow():
+    pair = zoo.create("vae", latents=1, dim=2, hidden=[], likelihood="gaussian", noise=1.0, center=0.0, spread=1.0, mask=True)
+    with torch.no_grad():
+        pair.decoder[0].weight.copy_(torch.tensor([[1.0], [100.0]]))
+        # Of rows filled far off, the guide expects codes farther off, and is so sure that densities elsewhere are below any number.
+        pair.q_encoder[0].weight.copy_(torch.tensor([[0.0, 10.0, 0.0, 0.0], [0.0, -6.0, 0.0, 0.0]]))
+        for net in (pair.decoder, pair.q_encoder):
+            net[0].bias.zero_()
+    x = torch.tensor([[0.0, torch.nan]]).repeat(40, 1)
+    mean, sd = inference.Posterior.of(pair, {}, {}, {"method": "svi"}, as_table(x)).impute(x)
+    exact = (100**2 / 2 + 1) ** 0.5
+    assert mean[:, 1].abs().max() < 5 * exact / 20**0.5
+    assert sd[:, 1].square().mean().sqrt() == pytest.approx(exact, rel=0.3)

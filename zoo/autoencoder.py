@@ -35,6 +35,7 @@ class Autoencoder(VariationalAutoencoder):
         hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
         network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
         image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
+        activation: between layers, "silu" or "tanh".
         likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
         noise: standard deviation of "gaussian", learnt if it is not given.
         categories: V, of "categorical". Read off the data: one more than the largest.
@@ -62,6 +63,7 @@ class Autoencoder(VariationalAutoencoder):
         hidden: list[PositiveInt] = [64],  # noqa: B006
         network: Literal["dense", "convolution"] = "dense",
         image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
+        activation: Literal["silu", "tanh"] = "silu",
         likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
         noise: PositiveFloat | None = None,
         categories: PositiveInt = 2,
@@ -69,8 +71,9 @@ class Autoencoder(VariationalAutoencoder):
         center: float | list[float] = 0.5,
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
     ) -> None:
+        nets = {"hidden": hidden, "network": network, "image": image, "activation": activation}
         given = {"noise": noise, "categories": categories, "mask": mask, "center": center, "spread": spread}
-        super().__init__(latents, dim, hidden=hidden, network=network, image=image, likelihood=likelihood, **given)
+        super().__init__(latents, dim, **nets, likelihood=likelihood, **given)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):

@@ -43,6 +43,7 @@ class ConditionalVAE(VariationalAutoencoder):
         hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
         network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
         image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
+        activation: between layers, "silu" or "tanh".
         likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
         prior: of the codes, "normal", or learnt: "mixture", "vampprior" or "flow".
         components: of a mixture.
@@ -63,6 +64,7 @@ class ConditionalVAE(VariationalAutoencoder):
         hidden: list[PositiveInt] = [64],  # noqa: B006
         network: Literal["dense", "convolution"] = "dense",
         image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
+        activation: Literal["silu", "tanh"] = "silu",
         likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
         prior: Literal["normal", "mixture", "vampprior", "flow"] = "normal",
         components: PositiveInt = 10,
@@ -74,7 +76,7 @@ class ConditionalVAE(VariationalAutoencoder):
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
     ) -> None:
         self.labels = labels
-        nets = {"hidden": hidden, "network": network, "image": image}
+        nets = {"hidden": hidden, "network": network, "image": image, "activation": activation}
         codes = {"prior": prior, "components": components, "covariance": covariance}
         rows = {"likelihood": likelihood, "noise": noise, "categories": categories, "mask": mask, "center": center, "spread": spread}
         super().__init__(latents, dim, **nets, **codes, **rows)

@@ -16,7 +16,7 @@ from .codes import pictures
 from .codes.images import Decoder, Encoder, image_shape
 from .codes.laws import LAWS
 from .codes.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
-from .codes.nets import mlp, restart
+from .codes.nets import ACTIVATIONS, mlp, restart
 from .codes.priors import Bent, Mixture, StandardNormal, Vamp
 from .distributions.given import with_given
 
@@ -49,6 +49,7 @@ class VariationalAutoencoder(Pair):
         hidden: sizes of the decoder's hidden layers, from the code to the row; none is a linear map. Of convolutions, their channels.
         network: "dense", or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
         image: height and width of the image that a row is, and its channels if it has several; by default a square of one.
+        activation: between layers, "silu" or "tanh".
         likelihood: "bernoulli", "continuous_bernoulli" (both between 0 and 1), "gaussian" or "categorical".
         prior: of the codes, "normal", or learnt: "mixture", "vampprior" (a mixture of what the guide makes of rows that are learnt)
             or "flow".
@@ -60,6 +61,8 @@ class VariationalAutoencoder(Pair):
         center: what networks take for zero, one number or one a column, covariates too. Read off the data: the columns' means.
         spread: scale of the data, one number or one a column, covariates too. Read off the data: the columns' standard deviations.
         covariates: C, how many of the last columns are given.
+        binarise: whether a shade is the chance of a pixel to be 1, drawn anew whenever a fit reads the row; of "bernoulli". Score and
+            encode rows that are drawn.
     """
 
     objective = "mean_field"
@@ -76,6 +79,7 @@ class VariationalAutoencoder(Pair):
         hidden: list[PositiveInt] = [64],  # noqa: B006
         network: Literal["dense", "convolution"] = "dense",
         image: Annotated[list[PositiveInt], Field(min_length=2, max_length=3)] | None = None,
+        activation: Literal["silu", "tanh"] = "silu",
         likelihood: Literal["bernoulli", "continuous_bernoulli", "gaussian", "categorical"] = "bernoulli",
         prior: Literal["normal", "mixture", "vampprior", "flow"] = "normal",
         components: PositiveInt = 10,
@@ -86,10 +90,13 @@ class VariationalAutoencoder(Pair):
         center: float | list[float] = 0.5,
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
         covariates: NonNegativeInt = 0,
+        binarise: bool = False,
     ) -> None:
+        if binarise and likelihood != "bernoulli":
+            raise ValueError(f"binarise=True draws pixels that are 0 or 1, which likelihood={likelihood!r} is not for; take 'bernoulli'")
         if latents > dim:
             raise ValueError(f"latents={latents} must be at most the {dim} columns; a code as long as its row tells nothing in short")
-        self.latents, self.dim, self.mask, self.covariates = latents, dim, mask, covariates
+        self.latents, self.dim, self.mask, self.covariates, self.binarise = latents, dim, mask, covariates, binarise
         center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
         for name, values in {"means": center, "scales": spread}.items():
             self.register_buffer(name, values[dim:] if covariates else None)
@@ -128,13 +135,13 @@ class VariationalAutoencoder(Pair):
     def networks(self, inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
         """An encoder that gives `outputs` numbers of what it sees of a row, and a decoder that takes `inputs`."""
         given, blocks = self.hyperparameters, [self.likelihood.inputs, *[1] * self.mask]
-        hidden = given["hidden"]
+        hidden, between = given["hidden"], ACTIVATIONS[given["activation"]]
         shape = image_shape(given["network"], given["image"], self.dim, len(hidden))
         if shape:
-            return Encoder(shape, blocks, hidden[::-1], outputs, self.beside), Decoder(inputs, hidden, shape, self.likelihood.outputs)
-        return mlp([self.dim * sum(blocks) + self.beside, *hidden[::-1], outputs]), mlp(
-            [inputs, *hidden, self.dim * self.likelihood.outputs]
-        )
+            encoder = Encoder(shape, blocks, hidden[::-1], outputs, self.beside, between)
+            return encoder, Decoder(inputs, hidden, shape, self.likelihood.outputs, between)
+        encoder = mlp([self.dim * sum(blocks) + self.beside, *hidden[::-1], outputs], between)
+        return encoder, mlp([inputs, *hidden, self.dim * self.likelihood.outputs], between)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -162,6 +169,13 @@ class VariationalAutoencoder(Pair):
         """The guide's, of rows of which the encoder sees so much."""
         encoder, law = (getattr(self, name) for name in self.names)
         return law(encoder(seen))
+
+    def augment(self, x: Tensor) -> Tensor:
+        """With `binarise`, pixels that are 1 with the probability of their shade."""
+        if not self.binarise:
+            return x
+        own, given = split(self, x)
+        return torch.cat([torch.where(own.isnan(), own, (torch.rand_like(own) < own).to(own)), given], -1)
 
     def start(self, x: Tensor) -> None:
         """Weights drawn anew; in torch's way, uniform within one over the root of a layer's inputs."""

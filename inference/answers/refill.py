@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from ..amortised import log_weight
+from ..amortised import given_rows, log_weight
 from ..graphs.graph import batched, traced
 from ..program import Program, Values
 from .predictive import row_chunks
@@ -63,6 +63,7 @@ def _sweeps(posterior: "Posterior", program: Program, fill: Fill) -> Iterator[Te
     total = posterior.shape[0] * posterior.shape[1]
     chosen = torch.linspace(0, total - 1, CHAINS, device=program.x.device).round().long()
     shared = {name: posterior.draws[name].flatten(0, 1)[chosen] for name in program.parameters}
+    point = _is_point(program, {name: value[0] for name, value in shared.items()})
 
     def begin(chain: tuple[Values, Tensor], x: Tensor) -> tuple[Values, Tensor]:
         drawn, log_w = vmap(lambda _: log_weight(program, chain[0], x), randomness="different")(x.new_zeros(TRIES))
@@ -75,8 +76,9 @@ def _sweeps(posterior: "Posterior", program: Program, fill: Fill) -> Iterator[Te
         values, latents, filled = chain
         _, now = log_weight(program, values | latents, filled)
         proposed, new = log_weight(program, values, filled)
-        # A guide that is a point could not have proposed where the row is now: it moves on, and iterates to where it comes back.
-        accepted = (torch.rand_like(new).log() < new - now) | now.isposinf()
+        # A point could not have proposed where the row is now: it moves on, and iterates to where it comes back. Of a guide that is none
+        # the density there may have been too small for a number, and where the row is now is then kept.
+        accepted = (torch.rand_like(new).log() < new - now) | (now.isposinf() & point)
         moved = {name: torch.where(_along(accepted, value), proposed[name], value) for name, value in latents.items()}
         return moved, fill(program, values | moved, x)
 
@@ -87,6 +89,12 @@ def _sweeps(posterior: "Posterior", program: Program, fill: Fill) -> Iterator[Te
         latents, filled = turn((shared, latents, filled), program.x)
         if number >= WARMUP:
             yield filled
+
+
+def _is_point(program: Program, values: Values) -> bool:
+    """Whether the guide draws the same latents of a row twice."""
+    one, two = (given_rows(program, values, program.x[:1])[0] for _ in range(2))
+    return all(torch.equal(one[name], two[name]) for name in one)
 
 
 def _along(rows: Tensor, like: Tensor) -> Tensor:

@@ -24,7 +24,11 @@ def traced_step(
     # One fit is not batched: matrix products of a batch of one are slower than those of none.
     axis = objective.program.batch_axis(x)
     alone = axis is None and len(next(iter(parameters.values()))) == 1
-    advance, solve = objective.step, solved.solutions
+
+    def advance(parameters: Values, x: Tensor, carried: Values) -> tuple[Tensor, Values]:
+        return objective.step(parameters, objective.pair.augment(x), carried)
+
+    solve = solved.solutions
     if not alone:
         advance, solve = (vmap(function, (0, axis, *rest), randomness="different") for function, rest in ((advance, (0,)), (solve, ())))
 

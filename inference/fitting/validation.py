@@ -24,7 +24,10 @@ class Validation:
     """
 
     def __init__(self, objective: Objective, x: Tensor, parameters: Values, patience: int, compile: Compile, looks: int) -> None:
-        loss = vmap(objective.loss, (0, None), randomness="different")
+        def lost(parameters: Values, x: Tensor) -> Tensor:
+            return objective.loss(parameters, objective.pair.augment(x))
+
+        loss = vmap(lost, (0, None), randomness="different")
         with seeded(0, x.device):
             self._loss = traced(loss, parameters, x, missing=any_missing(x), compile=compile, calls=looks)
         self._x, self._patience = x, patience

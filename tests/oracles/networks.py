@@ -16,11 +16,14 @@ def leaky(u: np.ndarray) -> np.ndarray:
     return np.where(u > 0, u, 0.2 * u)
 
 
-def dense(net, z: np.ndarray) -> np.ndarray:
-    """Affine layers, with u / (1 + exp(-u)) between them."""
+ACTIVATIONS = {"silu": silu, "tanh": np.tanh}
+
+
+def dense(net, z: np.ndarray, bent: Callable = silu) -> np.ndarray:
+    """Affine layers, with u / (1 + exp(-u)) or another activation between them."""
     *hidden, last = layers(net)
     for weight, bias in hidden:
-        z = silu(z @ weight.T + bias)
+        z = bent(z @ weight.T + bias)
     return z @ last[0].T + last[1]
 
 

@@ -18,14 +18,14 @@ def cases() -> list[Case]:
     numbers = rng.normal(size=(8, 2)) @ rng.normal(size=(2, 4)) + 0.3 * rng.normal(size=(8, 4)) + 1.0
     shades, codes = expit(numbers), rng.integers(0, 3, size=(8, 3)).astype(float)
     gaussian = {"likelihood": "gaussian", "center": [1.0, 0.8, 1.2, 1.0], "spread": [1.2, 0.7, 1.0, 0.9]}
-    image = {"network": "convolution", "image": [4, 4, 2], "mask": True}
+    image = {"network": "convolution", "image": [4, 4, 2], "mask": True, "activation": "tanh"}
     categorical = {"likelihood": "categorical", "categories": 3}
     return [
         Case("linear", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "noise": NOISE}, numbers),
         Case("linear-mixture", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "prior": "mixture", "components": 3}, numbers),
         Case("linear-full", {"latents": 2, "dim": 4, "hidden": [], **gaussian, "mask": True, "covariance": "full"}, _with_holes(numbers)),
         Case("gaussian-holes", {"latents": 2, "dim": 4, "hidden": [5], **gaussian, "mask": True}, _with_holes(numbers)),
-        Case("bernoulli", {"latents": 1, "dim": 4, "hidden": [4, 3]}, (shades > 0.6).astype(float)),
+        Case("bernoulli", {"latents": 1, "dim": 4, "hidden": [4, 3], "activation": "tanh"}, (shades > 0.6).astype(float)),
         Case("bernoulli-holes", {"latents": 2, "dim": 4, "hidden": [4], "center": [0.2, 0.5, 0.4, 1.0]}, _with_holes(shades)),
         Case("shades", {"latents": 2, "dim": 4, "hidden": [3], "likelihood": "continuous_bernoulli"}, shades),
         Case("categorical-holes", {"latents": 2, "dim": 3, "hidden": [4], **categorical}, _with_holes(codes)),
@@ -66,7 +66,8 @@ def log_prior(pair, z) -> np.ndarray:
 def log_guide(pair, seen, z) -> np.ndarray:
     """(rows,) log density of codes in the guide of a row of which the encoder sees `seen`, diagonal or a flow."""
     encoder, law = (getattr(pair, name) for name in pair.names)
-    loc, log_scale, *context = networks.dense(encoder, seen).reshape(-1, pair.latents)
+    bent = networks.ACTIVATIONS[pair.hyperparameters["activation"]]
+    loc, log_scale, *context = networks.dense(encoder, seen, bent).reshape(-1, pair.latents)
     if not context:
         return norm.logpdf(z, loc, np.exp(log_scale)).sum(-1)
     return np.array([_log_bent(law.flow, (code - loc) / np.exp(log_scale), context[0]) - log_scale.sum() for code in z])
@@ -112,9 +113,11 @@ def linear(pair) -> tuple[np.ndarray, np.ndarray, float]:
 
 def decode(pair, z) -> np.ndarray:
     """(rows, outputs) what the decoder makes of codes."""
-    if pair.hyperparameters["network"] == "convolution":
-        return networks.enlarged(pair.decoder, z, pair.hyperparameters["image"])
-    return networks.dense(pair.decoder, z)
+    given = pair.hyperparameters
+    bent = networks.ACTIVATIONS[given["activation"]]
+    if given["network"] == "convolution":
+        return networks.enlarged(pair.decoder, z, given["image"], bent)
+    return networks.dense(pair.decoder, z, bent)
 
 
 def log_columns(pair, output, x) -> np.ndarray:

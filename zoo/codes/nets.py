@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 # Of a leaky ReLU, below zero.
 SLOPE = 0.2
+# What may stand between the layers of an encoder and a decoder, by name.
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"silu": nn.SiLU, "tanh": nn.Tanh}
 
 
-def mlp(sizes: list[int]) -> nn.Sequential:
-    """Layers of the given sizes, input and output included, with SiLU between them; two sizes are a linear map."""
-    return _layers(sizes, nn.SiLU)
+def mlp(sizes: list[int], between: Callable[[], nn.Module] = nn.SiLU) -> nn.Sequential:
+    """Layers of the given sizes, input and output included, with an activation between them; two sizes are a linear map."""
+    return _layers(sizes, between)
 
 
 def leaky(sizes: list[int]) -> nn.Sequential:

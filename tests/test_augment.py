@@ -1,0 +1,63 @@
+"""Rows that a pair draws anew for every step: that a fit sees these, and pixels drawn by their shades."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.nn import PyroParam
+from torch import Tensor
+
+import inference
+import zoo
+
+
+class Level(inference.Pair):
+    """Numbers about a level; `moved` is what a step sees them higher by.
+
+    | symbol | distribution     | shape | meaning   |
+    |--------|------------------|-------|-----------|
+    | level  | Normal(0, 10)    | ()    | the level |
+    | x      | Normal(level, 1) | (N,)  | numbers   |
+    """
+
+    def __init__(self, moved: float = 0.0) -> None:
+        self.moved, self.q_loc = moved, PyroParam(torch.tensor(0.0))
+
+    def model(self, x: Tensor, size: int | None = None) -> None:
+        level = pyro.sample("level", dist.Normal(x.new_tensor(0.0), 10.0))
+        with self.rows(x, size):
+            pyro.sample("x", dist.Normal(level, 1.0), obs=x[:, 0])
+
+    def guide(self, x: Tensor, size: int | None = None) -> None:
+        pyro.sample("level", dist.Normal(self.q_loc, 0.3))
+
+    def augment(self, x: Tensor) -> Tensor:
+        return x + self.moved
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_a_fit_and_the_rows_held_out_of_it_see_what_is_drawn_anew(restarts):
+    x, held = torch.arange(6.0)[:, None], torch.tensor([[1.0], [2.0]])
+    how = {"steps": 100, "batch": 3, "restarts": restarts, "device": "cpu", "compile": False}
+    moved = inference.svi(Level(moved=5.0), x, validation=held, **how)
+    plain = inference.svi(Level(), x + 5.0, validation=held + 5.0, **how)
+    for name in ("loss", "validation"):
+        torch.testing.assert_close(moved.stats[name], plain.stats[name], rtol=1e-12, atol=0, equal_nan=True)
+    assert moved.stats["validation"].isfinite().any()
+
+
+def test_pixels_are_drawn_by_their_shades_each_time_and_holes_and_covariates_stay():
+    x = torch.tensor([[0.0, 0.2, 0.7, 1.0, torch.nan, 3.5]]).repeat(4000, 1)
+    x[0, 4] = 1.0
+    pair = zoo.create("vae", x, latents=2, hidden=[3], activation="tanh", binarise=True, covariates=1)
+    drawn = pair.augment(x)
+    assert set(drawn[:, :4].unique().tolist()) == {0.0, 1.0}
+    shades = x[0, :4]
+    assert ((drawn[:, :4].mean(0) - shades).abs() <= 5 * (shades * (1 - shades) / len(x)).sqrt()).all()
+    torch.testing.assert_close(drawn[:, 4:], x[:, 4:], rtol=0, atol=0, equal_nan=True)
+    assert not torch.equal(drawn[:, 1], pair.augment(x)[:, 1])
+
+
+def test_drawn_pixels_are_of_one_likelihood():
+    with pytest.raises(ValueError, match="binarise=True.*likelihood='gaussian'.*'bernoulli'"):
+        zoo.create("vae", likelihood="gaussian", binarise=True)
