@@ -108,7 +108,7 @@ def test_transitions_leave_draws_of_a_skewed_target_what_they_are(kernel):
     assert scipy.stats.kstest(point.position[:, 0].exp().numpy(), scipy.stats.gamma(2).cdf).pvalue < 1e-6
 
 
-@pytest.mark.parametrize("kernel", ["nuts", "hmc"])
+@pytest.mark.parametrize("kernel", ["nuts", "hmc", "mams"])
 def test_a_compiled_kernel_goes_the_same_way(kernel, caplog):
     torch.testing.assert_close(_advance(kernel, 4, (2, 6), compile=True), _advance(kernel, 4, (8,)), rtol=1e-9, atol=1e-9)
     assert [r.message for r in caplog.records if r.name == "inference"] == []
