@@ -49,6 +49,8 @@ class Kernel:
     """
 
     target_acceptance = 0.8
+    # An energy error that tells of a trajectory that ran away.
+    _most = MAX_ENERGY_ERROR
     _step = staticmethod(leapfrog)
 
     def __init__(self, target: Target, trace: Callable[..., Graph], keys: Tensor) -> None:
@@ -84,7 +86,7 @@ class Kernel:
         error = (self._energy(end) - log_density - energy).nan_to_num(nan=torch.inf)
         acceptance = (-error).exp().clamp(max=1.0)
         after = pick(draw < acceptance, State(end.position, log_density, end.grad), state)
-        info = Info(after.log_density, acceptance, energy, (error > MAX_ENERGY_ERROR).double(), torch.full_like(energy, steps))
+        info = Info(after.log_density, acceptance, energy, (error > self._most).double(), torch.full_like(energy, steps))
         return after, info, Trajectory(start, end, steps * usual, acceptance)
 
     def _begun(self, state: State, at: int) -> tuple[NamedTuple, Tensor]:

@@ -26,6 +26,8 @@ class Kernel(hmc.Kernel):
     Their 0.9 is a better acceptance only of posteriors far from normal; and a length learnt as `chees` learns it is no better than pi.
     """
 
+    # At a constant speed none runs away; but where steps are too long for what is passed through, so much is lost.
+    _most = 30.0
     _step = staticmethod(isokinetic)
     _energy = staticmethod(other_energy)
 

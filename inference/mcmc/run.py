@@ -27,6 +27,7 @@ from .sampler import Sampler
 from .space import suits_dense, unit
 from .starts import DRAWS, from_guide, from_posterior
 from .targets import target_of
+from .warmup import most_draws
 
 STEPS = 8
 # Draws at most, and seconds about, between two looks at the checkpoint, at Ctrl-C and at how it goes.
@@ -165,7 +166,7 @@ def _sampler(program: Program, flat: Flat, rows: Tensor, settings: dict[str, Any
     def trace(function: Callable, *example: Any) -> Graph:
         return traced(function, *example, missing=program.missing, compile=compile, calls=calls)
 
-    dense = alike and suits_dense(flat.size, DRAWS * chains)
+    dense = alike and suits_dense(flat.size, max(DRAWS, most_draws(settings["warmup"])) * chains)
     target = target_of(program, flat, rows, chains, unit(flat.size, dense, rows), compile, calls)
     streams = keys(seed, chains, rows.device)
     kernel = KERNELS[settings["kernel"]](target, trace, streams)
