@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from inference.graphs.graph import traced
-from inference.mcmc import KERNELS
+from inference.mcmc import KERNELS, mcmc
 from inference.mcmc.leapfrog import Point, init, kinetic, leapfrog
 from inference.mcmc.noise import GOLDEN, _mixed, keys, normal, uniform
 from inference.mcmc.space import Space, estimate
 from inference.mcmc.warmup import hopeless
+
+from .targets import CorrelatedGaussian, correlated_rows
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -27,6 +29,21 @@ def test_a_space_makes_its_draws_standard_and_turns_gradients_as_it_should(dense
     point = torch.randn(2, 3, requires_grad=True)
     (slope,) = torch.autograd.grad(space.position(point).sin().sum(), point)
     torch.testing.assert_close(space.gradient(space.position(point).cos()), slope)
+
+
+def test_a_dense_scale_stays_diagonal_while_draws_are_too_few():
+    draws = torch.randn(24, 2, 9)
+    few, enough = estimate(draws[:22], dense=True).scale, estimate(draws, dense=True).scale
+    torch.testing.assert_close(few, estimate(draws[:22], dense=False).scale.diag())
+    assert (enough.tril(-1) != 0).sum() == 36
+
+
+def test_a_few_chains_learn_a_dense_scale_from_a_warm_up_that_is_long_enough():
+    x = correlated_rows(40)
+    run = {"chains": 2, "draws": 20, "device": "cpu", "compile": False, "progress": False}
+    few, enough = (mcmc(CorrelatedGaussian(40), x, warmup=w, **run).stats["n_steps"].mean() for w in (100, 250))
+    assert few > 30
+    assert enough < 12
 
 
 def _density(position: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,8 +60,9 @@ def mcmc(
 
     Arguments:
         x: rows, as `as_table` reads them.
-        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length; "gibbs", the
-            pair's own sweeps, if it has any: their chains warm up by themselves, and take no `start`, `checkpoint` or acceptance.
+        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length;
+            "mams", with such at a constant speed; "gibbs", the pair's own sweeps, if it has any: their chains warm up by themselves,
+            and take no `start`, `checkpoint` or acceptance.
         chains, warmup, draws: how many chains, and transitions of each. thin: keep every so many-th; `draws` are kept.
         target_acceptance: what the step size is made for, between 0 and 1; by default the kernel's own, 0.8. More means shorter steps
             and fewer divergences.
