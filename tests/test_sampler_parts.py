@@ -39,11 +39,8 @@ def test_a_dense_scale_stays_diagonal_while_draws_are_too_few():
 
 
 def test_a_few_chains_learn_a_dense_scale_from_a_warm_up_that_is_long_enough():
-    x = correlated_rows(40)
-    run = {"chains": 2, "draws": 20, "device": "cpu", "compile": False, "progress": False}
-    few, enough = (mcmc(CorrelatedGaussian(40), x, warmup=w, **run).stats["n_steps"].mean() for w in (100, 250))
-    assert few > 30
-    assert enough < 12
+    posterior = mcmc(CorrelatedGaussian(25), correlated_rows(25), chains=2, warmup=160, draws=20, compile=True, device="cpu")
+    assert posterior.stats["n_steps"].mean() < 12  # over 30 by a diagonal one
 
 
 def _density(position: Tensor) -> tuple[Tensor, Tensor]:
