@@ -204,7 +204,7 @@ def test_what_does_not_earn_it_is_not_translated():
     torch.testing.assert_close(log_density, -white.square().sum(1))
 
 
-@pytest.mark.parametrize("kernel", ["nuts", "chees"])
+@pytest.mark.parametrize("kernel", ["nuts", "chees", "mams"])
 def test_chains_that_run_on_make_the_draws_of_those_that_take_each_step_together(kernel, monkeypatch):
     monkeypatch.setattr(sys.modules["inference.mcmc.by_chain"], "SOON", -1.0)  # threads from the second call on
     pair, x = zoo.create("gmm", components=1, dim=2), torch.randn(12, 2)

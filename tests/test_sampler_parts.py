@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from inference.graphs.graph import traced
-from inference.mcmc import KERNELS
+from inference.mcmc import KERNELS, mcmc
 from inference.mcmc.leapfrog import Point, init, kinetic, leapfrog
 from inference.mcmc.noise import GOLDEN, _mixed, keys, normal, uniform
 from inference.mcmc.space import Space, estimate
 from inference.mcmc.warmup import hopeless
+
+from .targets import CorrelatedGaussian, correlated_rows
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -27,6 +29,18 @@ def test_a_space_makes_its_draws_standard_and_turns_gradients_as_it_should(dense
     point = torch.randn(2, 3, requires_grad=True)
     (slope,) = torch.autograd.grad(space.position(point).sin().sum(), point)
     torch.testing.assert_close(space.gradient(space.position(point).cos()), slope)
+
+
+def test_a_dense_scale_stays_diagonal_while_draws_are_too_few():
+    draws = torch.randn(24, 2, 9)
+    few, enough = estimate(draws[:22], dense=True).scale, estimate(draws, dense=True).scale
+    torch.testing.assert_close(few, estimate(draws[:22], dense=False).scale.diag())
+    assert (enough.tril(-1) != 0).sum() == 36
+
+
+def test_a_few_chains_learn_a_dense_scale_from_a_warm_up_that_is_long_enough():
+    posterior = mcmc(CorrelatedGaussian(25), correlated_rows(25), chains=2, warmup=160, draws=20, compile=True, device="cpu")
+    assert posterior.stats["n_steps"].mean() < 12  # over 30 by a diagonal one
 
 
 def _density(position: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +122,7 @@ def test_transitions_leave_draws_of_a_skewed_target_what_they_are(kernel):
     assert scipy.stats.kstest(point.position[:, 0].exp().numpy(), scipy.stats.gamma(2).cdf).pvalue < 1e-6
 
 
-@pytest.mark.parametrize("kernel", ["nuts", "hmc"])
+@pytest.mark.parametrize("kernel", ["nuts", "hmc", "mams"])
 def test_a_compiled_kernel_goes_the_same_way(kernel, caplog):
     torch.testing.assert_close(_advance(kernel, 4, (2, 6), compile=True), _advance(kernel, 4, (8,)), rtol=1e-9, atol=1e-9)
     assert [r.message for r in caplog.records if r.name == "inference"] == []

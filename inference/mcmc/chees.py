@@ -52,7 +52,7 @@ def _slope(tried: Trajectory) -> float:
     """The criterion's derivative in the logarithm of the length, up to a factor; a trajectory counts as likely as it is accepted."""
     # A trajectory that ran away is never accepted, and its end would overflow.
     arrived = (tried.acceptance > 0)[:, None]
-    start, end, momentum = (torch.where(arrived, t, 0.0).double() for t in (tried.start, tried.end, tried.momentum))
+    start, end, momentum = (torch.where(arrived, t, 0.0).double() for t in (tried.start.position, tried.end.position, tried.end.momentum))
     share = (tried.acceptance / tried.acceptance.sum().clamp(min=1e-12))[:, None]
     before, after = start - (share * start).sum(0), end - (share * end).sum(0)
     change = after.square().sum(-1) - before.square().sum(-1)

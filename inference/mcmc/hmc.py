@@ -34,11 +34,10 @@ class Info(NamedTuple):
 
 
 class Trajectory(NamedTuple):
-    """What a transition tried: from where, to where and with which momentum (chain, dim), in which time, how likely accepted (chain,)."""
+    """What a transition tried: from where, to where, in which time, and how likely it was accepted (chain,)."""
 
-    start: Tensor
-    end: Tensor
-    momentum: Tensor
+    start: NamedTuple
+    end: NamedTuple
     time: float
     acceptance: Tensor
 
@@ -50,6 +49,9 @@ class Kernel:
     """
 
     target_acceptance = 0.8
+    # An energy error that tells of a trajectory that ran away.
+    _most = MAX_ENERGY_ERROR
+    _step = staticmethod(leapfrog)
 
     def __init__(self, target: Target, trace: Callable[..., Graph], keys: Tensor) -> None:
         self._target, self._trace, self._keys = target, trace, keys
@@ -74,45 +76,57 @@ class Kernel:
         """Nothing was learnt."""
 
     def _transition(self, state: State, at: int, step_size: Number, space: Space) -> tuple[State, Info, Trajectory]:
-        like = state.position
-        numbers = uniform(self._keys, torch.full_like(self._keys, at), 1 + like.shape[1])
-        momentum = normal(numbers[:, 1:]).to(like.dtype)
-        start, step = Point(like, momentum, state.grad), like.new_tensor(step_size)[..., None]
-        usual = float(np.mean(step_size))
+        start, draw = self._begun(state, at)
+        step, usual = state.position.new_tensor(step_size)[..., None], float(np.mean(step_size))
         steps = min(MAX_STEPS, max(1, round(halton(at) * self.memory["length"] / usual)))
         travel = self._chain_by_chain if isinstance(self._target, Gradients) else self._step_by_step
         end, log_density = travel(start, step, steps, space)
         self.memory["steps"] += steps
-        energy = kinetic(momentum) - state.log_density
-        error = (kinetic(end.momentum) - log_density - energy).nan_to_num(nan=torch.inf)
+        energy = self._energy(start) - state.log_density
+        error = (self._energy(end) - log_density - energy).nan_to_num(nan=torch.inf)
         acceptance = (-error).exp().clamp(max=1.0)
-        after = pick(numbers[:, 0] < acceptance, State(end.position, log_density, end.grad), state)
-        info = Info(after.log_density, acceptance, energy, (error > MAX_ENERGY_ERROR).double(), torch.full_like(energy, steps))
-        return after, info, Trajectory(like, end.position, end.momentum, steps * usual, acceptance)
+        after = pick(draw < acceptance, State(end.position, log_density, end.grad), state)
+        info = Info(after.log_density, acceptance, energy, (error > self._most).double(), torch.full_like(energy, steps))
+        return after, info, Trajectory(start, end, steps * usual, acceptance)
 
-    def _step_by_step(self, start: Point, step: Tensor, steps: int, space: Space) -> tuple[Point, Tensor]:
+    def _begun(self, state: State, at: int) -> tuple[NamedTuple, Tensor]:
+        """The points at which trajectories begin, and numbers (chain,) below which an acceptance must not fall."""
+        numbers = uniform(self._keys, torch.full_like(self._keys, at), 1 + state.position.shape[1])
+        return Point(state.position, normal(numbers[:, 1:]).to(state.position), state.grad), numbers[:, 0]
+
+    @staticmethod
+    def _energy(point: Point) -> Tensor:
+        """(chain,) all energy but the posterior's, in double precision."""
+        return kinetic(point.momentum)
+
+    @staticmethod
+    def _loop() -> Callable[..., None]:
+        """What takes chains through whole trajectories, one by one."""
+        from .chain_loops import travel
+
+        return travel
+
+    def _step_by_step(self, start: NamedTuple, step: Tensor, steps: int, space: Space) -> tuple[NamedTuple, Tensor]:
         """Where trajectories end, and the log density there, all chains taking each step together."""
         if self._graph is None:
-            self._graph = self._trace(self._leapfrog, start, step, space)
+            self._graph = self._trace(self._stepped, start, step, space)
         leaves = [*start]
         self._graph.expect(self.memory["steps"], [*leaves, step, *space])
         for _ in range(steps):
             *leaves, log_density = self._graph.flat([*leaves, step, *space])
-        return Point(*leaves), log_density
+        return type(start)(*leaves), log_density
 
-    def _chain_by_chain(self, start: Point, step: Tensor, steps: int, space: Space) -> tuple[Point, Tensor]:
+    def _chain_by_chain(self, start: NamedTuple, step: Tensor, steps: int, space: Space) -> tuple[NamedTuple, Tensor]:
         """The same, each chain going through to the end."""
-        from .chain_loops import travel
-
-        end = Point(*(t.clone(memory_format=torch.contiguous_format) for t in start))
+        end, travel = type(start)(*(t.clone(memory_format=torch.contiguous_format) for t in start)), self._loop()
         log_density = end.position.new_empty(len(end.position), dtype=torch.double)
         calls, _held = self._target.calls(end.position, end.grad, log_density, space)
-        arrays = (Point(*(t.numpy() for t in end)), step.flatten().expand(len(end.position)).contiguous().numpy(), steps, calls)
+        arrays = (type(end)(*(t.numpy() for t in end)), step.flatten().expand(len(end.position)).contiguous().numpy(), steps, calls)
         self._target.each(len(end.position), lambda first, last, thread: travel(*arrays, first, last, thread))
         return end, log_density
 
-    def _leapfrog(self, point: Point, step: Tensor, space: Space) -> tuple[Point, Tensor]:
-        return leapfrog(point, step, partial(self._target, space=space))
+    def _stepped(self, point: NamedTuple, step: Tensor, space: Space) -> tuple[NamedTuple, Tensor]:
+        return self._step(point, step, partial(self._target, space=space))
 
 
 def halton(index: int) -> float:

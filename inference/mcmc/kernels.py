@@ -1,9 +1,9 @@
 """The kernels by name."""
 
 from ..suggest import unknown
-from . import chees, hmc, nuts
+from . import chees, hmc, mams, nuts
 
-KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "nuts": nuts.Kernel}
+KERNELS = {"chees": chees.Kernel, "hmc": hmc.Kernel, "mams": mams.Kernel, "nuts": nuts.Kernel}
 NAMES = (*KERNELS, "gibbs")
 
 

@@ -27,6 +27,7 @@ from .sampler import Sampler
 from .space import suits_dense, unit
 from .starts import DRAWS, from_guide, from_posterior
 from .targets import target_of
+from .warmup import most_draws
 
 STEPS = 8
 # Draws at most, and seconds about, between two looks at the checkpoint, at Ctrl-C and at how it goes.
@@ -59,8 +60,9 @@ def mcmc(
 
     Arguments:
         x: rows, as `as_table` reads them.
-        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length; "gibbs", the
-            pair's own sweeps, if it has any: their chains warm up by themselves, and take no `start`, `checkpoint` or acceptance.
+        kernel: "nuts"; "chees", the fastest where there are many chains; "hmc", with trajectories of a fixed length;
+            "mams", with such at a constant speed; "gibbs", the pair's own sweeps, if it has any: their chains warm up by themselves,
+            and take no `start`, `checkpoint` or acceptance.
         chains, warmup, draws: how many chains, and transitions of each. thin: keep every so many-th; `draws` are kept.
         target_acceptance: what the step size is made for, between 0 and 1; by default the kernel's own, 0.8. More means shorter steps
             and fewer divergences.
@@ -165,7 +167,7 @@ def _sampler(program: Program, flat: Flat, rows: Tensor, settings: dict[str, Any
     def trace(function: Callable, *example: Any) -> Graph:
         return traced(function, *example, missing=program.missing, compile=compile, calls=calls)
 
-    dense = alike and suits_dense(flat.size, DRAWS * chains)
+    dense = alike and suits_dense(flat.size, max(DRAWS, most_draws(settings["warmup"])) * chains)
     target = target_of(program, flat, rows, chains, unit(flat.size, dense, rows), compile, calls)
     streams = keys(seed, chains, rows.device)
     kernel = KERNELS[settings["kernel"]](target, trace, streams)

@@ -43,14 +43,16 @@ class Space(NamedTuple):
 def estimate(draws: Tensor, dense: bool) -> Space:
     """The space that warm-up draws (draw, chain, dim) suggest, their covariance shrunk as Stan does.
 
-    The covariance is about each chain's own mean: chains that sit in different modes would stretch it across the gap.
+    The covariance is about each chain's own mean: chains that sit in different modes would stretch it across the gap. A dense scale is
+    diagonal as long as draws are too few for more.
     """
     centered = (draws - draws.mean(0)).flatten(0, 1).double()
     n = max(1, len(centered) - draws.shape[1])
     shrunk, rest = n / (n + 5.0), 1e-3 * 5.0 / (n + 5.0)
     center = draws.flatten(0, 1).mean(0)
-    if not dense:
-        return Space(center, (shrunk * centered.square().sum(0) / n + rest).sqrt().to(draws.dtype))
+    if not (dense and suits_dense(draws.shape[-1], n)):
+        scale = (shrunk * centered.square().sum(0) / n + rest).sqrt().to(draws.dtype)
+        return Space(center, scale.diag() if dense else scale)
     identity = torch.eye(draws.shape[-1], dtype=torch.double, device=draws.device)
     covariance = shrunk * (centered.mT @ centered) / n + rest * identity
     # Contiguous, as it comes back from a checkpoint: a product of another layout is rounded otherwise.

@@ -72,6 +72,11 @@ def windows(warmup: int) -> Iterator[tuple[int, int]]:
         begin, size = end, 2 * size
 
 
+def most_draws(warmup: int) -> int:
+    """How many draws of a chain the longest stretch has in which a space is learnt; none where a warm-up is too short for one."""
+    return max((end - begin for begin, end in windows(warmup)), default=0)
+
+
 def first_step_size(state: State, target: Target, space: Space, momentum: Tensor, acceptance: float, size: Number) -> Number:
     """The largest size at which one leapfrog is accepted with a probability of at least `acceptance`, over all chains.
 

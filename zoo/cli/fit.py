@@ -12,7 +12,7 @@ from .settings import given, rows
 if TYPE_CHECKING:
     from inference import Pair, Posterior
 
-METHODS = ("svi", "map", "nuts", "chees", "hmc", "gibbs")
+METHODS = ("svi", "map", "nuts", "chees", "hmc", "mams", "gibbs")
 
 
 @app.command()
@@ -25,7 +25,7 @@ def fit(
     method: Annotated[
         str,
         typer.Option(
-            help="svi, map, nuts, chees (many chains), hmc, gibbs (if the pair has it).", autocompletion=beginning(lambda: METHODS)
+            help="svi, map, nuts, chees (many chains), hmc, mams, gibbs (if the pair has it).", autocompletion=beginning(lambda: METHODS)
         ),
     ] = "svi",
     columns: Annotated[str | None, typer.Option(help="Which columns of the data, with commas between [default: all].")] = None,

@@ -110,7 +110,7 @@ def calibrate(
         subject: a pair; or a Posterior that has kept its rows, of the prior and the method which are to be judged.
         rows: how many rows to simulate each time (20, or as many as were observed), or rows whose shape and holes to take; a pair
             whose rows are not a table needs them.
-        simulations: how many data sets. method: "svi" (the default for a pair), "nuts", "chees" or "hmc".
+        simulations: how many data sets. method: "svi" (the default for a pair), "nuts", "chees", "hmc" or "mams".
         draws: of each posterior (100 by "svi"; by a chain 400, which are thinned).
         simulator: a pair to make the data sets, in place of the pair itself, with the same parameters: the faults that differ show.
         warmup: of each chain. steps, lr, particles, objective, guide: as `svi` has them.
