@@ -159,3 +159,19 @@ def test_gaps_are_filled_and_the_future_told(name, emission):
     assert posterior.impute(x).mean.isfinite().all()
     assert posterior.forecast(x, 2, samples=20).mean.isfinite().all()
     assert posterior.generate(4).shape == (4, 12)
+
+
+def test_angles_to_come_and_in_gaps_have_the_mean_of_their_directions():
+    x = torch.tensor([[3.0, torch.nan, -3.1, 3.1]])
+    pair = zoo.create("hmm", states=1, emission="von_mises")
+    kappa, draws = 25.0, 4000
+    values = {"vectors": kappa * torch.tensor([[[-1.0, 0.0]]]), "transition": torch.ones(1, 1), "initial": torch.ones(1)}
+    drawn = {name: value.expand(1, draws, *value.shape) for name, value in values.items()}
+    posterior = inference.Posterior.of(pair, drawn, {}, {"method": "svi"}, inference.as_table(x))
+    sd = vonmises(kappa).std()
+    filled, ahead = posterior.impute(x), posterior.forecast(x, 2, samples=draws)
+    for mean, spread in ((filled.mean[0, 1], filled.sd[0, 1]), *zip(ahead.mean[0], ahead.sd[0], strict=True)):
+        assert math.cos(mean.item() - math.pi) > math.cos(5 * sd / draws**0.5)
+        assert spread.item() == pytest.approx(sd, rel=0.06)
+    low, high = vonmises(kappa).ppf([0.05, 0.95])
+    np.testing.assert_allclose((ahead.high - ahead.low)[0], high - low, rtol=0.06)

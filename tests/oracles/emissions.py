@@ -11,8 +11,8 @@ def log_dirichlet(p: np.ndarray, prior: np.ndarray) -> float:
 
 def log_mixture(values, k: int, x: np.ndarray) -> float:
     """The log density of numbers (D,) that are shown in state k, component by component; what is missing counts for nothing."""
-    weights, locs, scales = (values[site][k] for site in ("weights", "locs", "scales"))
-    return float(logsumexp([np.log(w) + np.nansum(norm.logpdf(x, loc, scale)) for w, loc, scale in zip(weights, locs, scales, strict=True)]))
+    parts = zip(*(values[site][k] for site in ("weights", "locs", "scales")), strict=True)
+    return float(logsumexp([np.log(weight) + np.nansum(norm.logpdf(x, loc, scale)) for weight, loc, scale in parts]))
 
 
 def log_prior_weights(given, values) -> float:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
-from scipy.stats import dirichlet, multivariate_normal
+from scipy.stats import multivariate_normal
 
 from . import Case, autoregression, covariates, gmm
 from .emissions import PRIORS, SHOWN, log_dirichlet, log_mixture, log_prior_weights
@@ -199,9 +199,10 @@ def _log_prior_emission(given, values) -> float:
 def _log_step(given, values, k: int, step: np.ndarray) -> float:
     if given["emission"] == "gaussian":
         return gmm.log_normal(step, values["locs"][k], np.linalg.inv(gmm._precisions(_as_mixture(given), values)[k]))
-    columns = [(column, x) for column, x in zip(_columns(given), step, strict=True) if column[0] != "mixture"]
-    mixed = np.array([x for (name, _), x in zip(_columns(given), step, strict=True) if name == "mixture"])
-    return float((log_mixture(values, k, mixed) if len(mixed) else 0.0) + sum(SHOWN[name](values, k, d, x) for (name, d), x in columns if not np.isnan(x)))
+    columns = list(zip(_columns(given), step, strict=True))
+    mixed = [x for (name, _), x in columns if name == "mixture"]
+    total = log_mixture(values, k, np.array(mixed)) if mixed else 0.0
+    return float(total + sum(SHOWN[name](values, k, d, x) for (name, d), x in columns if name in SHOWN and not np.isnan(x)))
 
 
 def _as_mixture(given) -> SimpleNamespace:

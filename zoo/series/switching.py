@@ -40,6 +40,8 @@ class SwitchingPair(Pair):
         if fitting:
             series_checks.long_enough(own, self.states)
             checks.no_empty_rows(own)
+            if self.covariates:
+                series_checks.told_apart(given, self.hyperparameters["effect_scale"])
             series_checks.varied(own, [name in ("gaussian", "student", "mixture", "autoregressive") for name in self.families])
 
     @property
@@ -57,6 +59,10 @@ class SwitchingPair(Pair):
             return Permutation(by_state, order=shown[0], told_by=shown)
         parts = {site: (0, axis) for site, axis in members.items()}
         return NestedPermutation(parts, order=next(iter(parts)), told_by=tuple(parts), groups=self.states, by_group=by_state)
+
+    @property
+    def angles(self) -> tuple[bool, ...]:
+        return (*(name == "von_mises" for name in self.families), *[False] * self.covariates)
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:

@@ -39,7 +39,8 @@ class VonMisesEmission(Emission):
         self.q_tril = PyroParam(self.tril.clone(), cholesky)
 
     def model(self) -> dist.TorchDistribution:
-        vectors = pyro.sample("vectors", dist.MultivariateStudentT(self.freedom, torch.zeros_like(self.tril[..., 0]), self.tril).to_event(2))
+        prior = dist.MultivariateStudentT(self.freedom, torch.zeros_like(self.tril[..., 0]), self.tril)
+        vectors = pyro.sample("vectors", prior.to_event(2))
         # No vector has length zero, and the gradient there is none.
         lengths = vectors.square().sum(-1).clamp(min=torch.finfo(vectors.dtype).tiny).sqrt()
         pyro.deterministic("directions", vectors / lengths[..., None], event_dim=3)
@@ -78,4 +79,7 @@ class VonMisesEmission(Emission):
         # What float32 makes of a whole turn is a little more.
         edge = 1e-5
         wrong = (x < -math.pi - edge) | (x > 2 * math.pi + edge)
-        return wrong, "is not within a turn, -pi to 2 pi: angles are in radians; take numpy.deg2rad of degrees, and % (2 * pi) of more turns"
+        return (
+            wrong,
+            "is not within a turn, -pi to 2 pi: angles are in radians; take numpy.deg2rad of degrees, % (2 * pi) of more turns",
+        )

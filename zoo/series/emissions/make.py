@@ -31,6 +31,7 @@ Family = Literal[
     "autoregressive",
 ]
 
+
 def _mixture(states: int, center: Tensor, spread: Tensor, o: dict[str, Any]) -> MixtureEmission:
     count = o["components"]
     scale = (o["state_scale"] or (states * count) ** (-1 / len(center))) * spread
