@@ -108,3 +108,25 @@ def test_padding_does_not_enter_the_start():
         moves = (pair.q_transition - 1).detach()
         assert moves.sum().item() == pytest.approx(299, abs=1e-6)
         assert moves.diag().sum().item() == pytest.approx(290, abs=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_covariates_that_say_the_same_are_refused_where_no_prior_tells_them_apart(dtype):
+    generator = np.random.default_rng(0)
+    shown, first, other = generator.normal(size=(3, 2, 50))
+    scale = 1e4 if dtype is torch.float32 else 1e9
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        for third in (first, 2 * first - other + 3.0):
+            x = np.stack([shown, first, np.full_like(first, 3.0), other, third], -1)
+            which = "0, 3" if third is first else "0, 2, 3"
+            with pytest.raises(ValueError, match=f"covariates {which} say the same.*effect_scale=.*drop one of them"):
+                zoo.create("hmm", x, covariates=4, effect_scale=scale)
+            zoo.create("hmm", x, covariates=4)
+        x = np.stack([shown, first, np.full_like(first, 3.0), other], -1)
+        pair = zoo.create("hmm", x, covariates=3, effect_scale=scale)
+        pair.start(torch.as_tensor(x, dtype=dtype))
+        assert pair.on_emission.q_tril.isfinite().all()
+    finally:
+        torch.set_default_dtype(before)

@@ -54,28 +54,31 @@ class HiddenMarkovModel(SwitchingPair):
     Arguments:
         states: K, how many states.
         dim: D, how many columns a step has. Read off the data.
-        emission: what a state shows: `gaussian`, `student`, `poisson`, `negative_binomial`, `exponential`, `gamma`, `categorical` (codes
-            0, 1, ...), `bernoulli`, or `autoregressive` (numbers, by a regression on the steps before); one for all columns, or one for
-            each.
+        emission: what a state shows: `gaussian`, `student`, `mixture` (of normal laws), `von_mises` (angles in radians), `poisson`,
+            `negative_binomial`, `exponential`, `gamma`, `categorical` (codes 0, 1, ...), `bernoulli`, or `autoregressive` (numbers, by
+            a regression on the steps before); one for all columns, or one for each.
         initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
         concentration: of the Dirichlet prior on each row of the transition.
         stickiness: added to the concentration on the diagonal: the prior's preference for staying.
         covariates: C, how many of a step's last columns are given.
-        act_on: what covariates act on: `transition`, `emission` (none that is categorical or autoregressive), or `both`.
+        act_on: what covariates act on: `transition`, `emission` (none that is categorical, von_mises or autoregressive), or `both`.
         effect_scale: prior scale of the effect of one spread of a covariate, in units of the columns' spreads, or on logits and logarithms.
         center: prior mean of the states' locations or means, one number or one a column, covariates too. Read off the data: the
             columns' means.
-        spread: gaussian, student, autoregressive, covariates: scale of the data, one number or one a column. Read off the data: the
-            columns' standard deviations.
+        spread: gaussian, student, mixture, autoregressive, covariates: scale of the data, one number or one a column. Read off the
+            data: the columns' standard deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
-        state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
-        shrinkage: gaussian, student, autoregressive: how many steps the prior's opinion on a location is worth.
+        state_scale: gaussian, student, mixture: prior scale of a state, or component, as a fraction of `spread`; by default K^(-1/D), or
+            (K M)^(-1/D).
+        shrinkage: gaussian, student, mixture, autoregressive: how many steps the prior's opinion on a location is worth.
         shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`; above 1 it
             keeps off zero.
         categories: categorical: V, how many, one number or one a column. Read off the data: the largest code and one more.
-        smoothing: categorical, bernoulli: of the Dirichlet or Beta prior on each state's probabilities.
+        smoothing: categorical, bernoulli, mixture: of the Dirichlet or Beta prior on each state's probabilities, or components' weights.
         lags: autoregressive: P, how many steps before count. These columns may have no gaps, only an end.
         lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
+        components: mixture: M, of how many normal laws each state mixes.
+        sharpness: von_mises: prior scale of a concentration, of which the median is 1.7 times as large.
     """
 
     def __init__(
@@ -97,6 +100,8 @@ class HiddenMarkovModel(SwitchingPair):
         smoothing: PositiveFloat = 1.0,
         lags: PositiveInt = 1,
         lag_scale: PositiveFloat = 0.5,
+        components: PositiveInt = 2,
+        sharpness: PositiveFloat = 2.0,
         covariates: NonNegativeInt = 0,
         act_on: Literal["transition", "emission", "both"] = "both",
         effect_scale: PositiveFloat = 1.0,
@@ -105,7 +110,7 @@ class HiddenMarkovModel(SwitchingPair):
         center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
-        options |= {"lags": lags, "lag_scale": lag_scale}
+        options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness}
         self.emission = make(emission, states, center[:dim], spread[:dim], options)
         self.register_buffer("means", center[dim:] if covariates else None)
         self._take_covariates(act_on, spread, effect_scale)
@@ -124,7 +129,7 @@ class HiddenMarkovModel(SwitchingPair):
         if self.covariates and act_on != "transition":
             if self.emission.moved is None:
                 raise ValueError(
-                    f"emission={self.hyperparameters['emission']!r}: covariates cannot move categories or an autoregression; "
+                    f"emission={self.hyperparameters['emission']!r}: covariates cannot move categories, angles or an autoregression; "
                     "say act_on='transition'"
                 )
             self.on_emission = EmissionEffects(self.states, self.emission.unit_of(spread), spreads, scale)
@@ -171,7 +176,7 @@ class HiddenMarkovModel(SwitchingPair):
         series, given = self._parted(x)
         seen = (~series.isnan()).any(-1)
         level = self._unmoved(series, given, series.new_full((*series.shape[:2], self.states), 1 / self.states))
-        self._refit(series, given, *clusters(level, self.emission.features(level[seen]), self.states))
+        self._refit(series, given, *clusters(level, self.emission.features(level[seen]), self.states, self.emission.parts))
 
         def refit(chain: HiddenMarkov) -> None:
             member, moves = chain.smoothed(self._whole(x))
@@ -195,9 +200,7 @@ class HiddenMarkovModel(SwitchingPair):
         if isinstance(self.initial, list) and len(set(self.initial)) > 1:
             return ()
         own = {"transition": (0, 1), "initial": 0, "stationary": 0, "log_dwell": 0, "transition_effects": (0, 2)}
-        shown = (*self.emission.sites, *(self.on_emission.sites if self.on_emission else ()))
-        # What states show tells them apart; how often each is visited, and left, is known far less well.
-        return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
+        return (self.renumbered(own, self.on_emission.sites if self.on_emission else ()),)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

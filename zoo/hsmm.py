@@ -52,15 +52,19 @@ class HiddenSemiMarkovModel(SwitchingPair):
         stay_shape: of the Gamma prior on that number; above 1 it keeps off zero.
         concentration: of the Dirichlet prior on each row of the transition.
         center: prior mean of the states' locations or means, one number or one a column. Read off the data: the columns' means.
-        spread: gaussian, student: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        spread: gaussian, student, mixture, autoregressive: scale of the data, one number or one a column. Read off the data: the columns'
+            standard deviations.
         covariance: gaussian: `full`, `diag`, `spherical` or `tied` (one for all states).
-        state_scale: gaussian, student: prior scale of a state as a fraction of `spread`; by default K^(-1/D).
-        shrinkage: gaussian, student, autoregressive: how many steps the prior's opinion on a location is worth.
+        state_scale: gaussian, student, mixture: prior scale of a state, or component, as a fraction of `spread`; by default K^(-1/D), or
+            (K M)^(-1/D).
+        shrinkage: gaussian, student, mixture, autoregressive: how many steps the prior's opinion on a location is worth.
         shape: counts and positive numbers: of the Gamma prior on rates or means, which for rates has the mean `center`.
         categories: categorical: V, how many, one number or one a column. Read off the data: the largest code and one more.
-        smoothing: categorical, bernoulli, categorical durations: of the Dirichlet or Beta prior on each state's probabilities.
+        smoothing: categorical, bernoulli, mixture, categorical durations: of the Dirichlet or Beta prior on each state's probabilities.
         lags: autoregressive: P, how many steps before count. These columns may have no gaps, only an end.
         lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
+        components: mixture: M, of how many normal laws each state mixes.
+        sharpness: von_mises: prior scale of a concentration, of which the median is 1.7 times as large.
     """
 
     def __init__(
@@ -84,12 +88,14 @@ class HiddenSemiMarkovModel(SwitchingPair):
         smoothing: PositiveFloat = 1.0,
         lags: PositiveInt = 1,
         lag_scale: PositiveFloat = 0.5,
+        components: PositiveInt = 2,
+        sharpness: PositiveFloat = 2.0,
     ) -> None:
         self.states, self.dim, self.longest = states, dim, longest
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
-        options |= {"lags": lags, "lag_scale": lag_scale}
+        options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness}
         self.emission = make(emission, states, center, spread, options)
         if duration == "categorical":
             self.durations = CategoricalDurations(states, longest, smoothing)
@@ -127,7 +133,7 @@ class HiddenSemiMarkovModel(SwitchingPair):
         """Clusters of steps, then rounds of smoothing under a draw from the guide and refitting the guide (stochastic EM)."""
         series = x.reshape(*x.shape[:2], self.dim)
         seen = (~series.isnan()).any(-1)
-        found = clusters(series, self.emission.features(series[seen]), self.states)
+        found = clusters(series, self.emission.features(series[seen]), self.states, self.emission.parts)
         self._refit(series, found.member, found.moves, self.first.new_zeros(self.states, self.longest))
 
         def refit(chain: SemiMarkov) -> None:
@@ -148,8 +154,7 @@ class HiddenSemiMarkovModel(SwitchingPair):
     @property
     def symmetries(self) -> tuple[Permutation, ...]:
         own = {"transition": (0, 1), "initial": 0, "log_dwell": 0, **dict.fromkeys(self.durations.sites, 0)}
-        shown = self.emission.sites
-        return (Permutation({**dict.fromkeys(shown, 0), **own}, order=shown[0], told_by=tuple(shown)),)
+        return (self.renumbered(own),)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

@@ -20,6 +20,7 @@ from ..record import columns
 from ..rows.table import Table
 from ..run import at_least, seeded
 from ..undirected.gibbs import completed
+from .angles import turned
 from .predictive import averaged, new_row, over_draws, program_for, row_chunks
 from .refill import drawn, refilled
 
@@ -149,6 +150,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
             found = refilled(posterior, sparse, _fill)
         else:
             filled = over_draws(posterior, sparse, lambda values, x: _fill(sparse, values, x), posterior.draws).double()
+            filled = turned(posterior.pair, filled)
             found = filled.mean(0), filled.std(0, correction=0)
     mean, sd = program.x.clone(), torch.zeros_like(program.x)
     mean[incomplete], sd[incomplete] = (moment.to(mean) for moment in found)

@@ -32,6 +32,7 @@ from ..memory import CELLS, at_once
 from ..program import Program, Values
 from ..rows.table import Table
 from ..run import at_least, seeded
+from .angles import turned
 from .latent import Encoded, averages, told
 from .predictive import averaged, in_chunks, over_draws, program_for, some_rows
 
@@ -133,6 +134,7 @@ def _next(posterior: "Posterior", program: Program, known: Tensor, drawn: tuple[
     states, values = batched(lambda draw, x: answer(draw[0], x), program.missing, at_once(8 * cells))(drawn, program.x)
     values = values.reshape(len(values), len(program.x), steps, *split(posterior.pair, program.x)[0].shape[2:])
     values = torch.cat([values, known.expand(len(values), *known.shape)], -1) if known.shape[-1] else values
+    values = turned(posterior.pair, values)
     low, high = (quantile(values, share) for share in (0.05, 0.95))
     sd, mean = torch.std_mean(values.double(), 0, correction=0)
     return Forecast(mean, sd, low, high, _among(states, _states(program, posterior)))

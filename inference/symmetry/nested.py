@@ -1,7 +1,7 @@
 """Groups that may be numbered in any order, and the members of each group too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -17,6 +17,7 @@ class NestedPermutation(Permutation):
     axes: site -> the axis that counts the groups and the one that counts the members, (group, member); (group, member, member) where
     members are counted twice, as by a transition matrix of each group.
     groups: G.
+    by_group: the sites that count groups and no members -> the axis that does, or two.
     order: the site by which they are told in the same order: members by its first entry, groups by that of their last member.
     told_by: the sites, of those that count members once, that tell groups and members apart, by default all.
 
@@ -25,6 +26,7 @@ class NestedPermutation(Permutation):
     """
 
     groups: int = 1
+    by_group: Mapping[str, int | tuple[int, ...]] = field(default_factory=dict)
     seen_as: ClassVar[str] = "label switching"
 
     def match(self, features: Tensor, pivot: Tensor) -> Tensor:
@@ -47,7 +49,18 @@ class NestedPermutation(Permutation):
                 within = (element % ahead.shape[3]).unflatten(-1, ahead.shape[2:4])[..., None, :]
                 flat = flat.take_along_dim(within.reshape(*within.shape, *[1] * (flat.dim() - 5)), 4)
             moved[name] = flat.movedim([*range(2, 2 + len(axes))], [2 + axis for axis in axes])
-        return {**draws, **moved}
+        return {**draws, **moved, **self._regrouped(draws, element[..., :: element.shape[-1] // self.groups])}
+
+    def _regrouped(self, draws: Mapping[str, Tensor], first: Tensor) -> dict[str, Tensor]:
+        """The sites that count groups only. first: (chain, draw, G) the number that the first member of each group had."""
+        group, moved = first // (self.size(draws) // self.groups), {}
+        for name, axes in self.by_group.items():
+            if name in draws:
+                moved[name] = draws[name]
+                for axis in axes if isinstance(axes, tuple) else (axes,):
+                    ahead = moved[name].movedim(2 + axis, 2)
+                    moved[name] = ahead.take_along_dim(group.reshape(*group.shape, *[1] * (ahead.dim() - 3)), 2).movedim(2, 2 + axis)
+        return moved
 
     def orient(self, draws: Mapping[str, Tensor]) -> Tensor:
         axes = self.present(draws)

@@ -14,6 +14,7 @@ SUBJECTS = (
     "holes",
     "hmm",
     "hmm_fit",
+    "hmm_posterior",
     "lda",
     "newsgroups",
     "rbm",

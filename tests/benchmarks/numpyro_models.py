@@ -51,4 +51,49 @@ def funnel(x: Array) -> None:
     numpyro.sample("across", dist.Normal(0.0, jnp.exp(along / 2)).expand([9]).to_event(1))
 
 
-MODELS = {"mixture": mixture, "enumerated": enumerated, "schools": schools, "gaussian": gaussian, "funnel": funnel}
+def hmm_example(x: Array) -> None:
+    """Nothing is said of the first step's state."""
+    rows = [numpyro.sample(name, dist.Dirichlet(jnp.ones(2))) for name in ("theta1", "theta2")]
+    mu = numpyro.sample("mu", dist.ImproperUniform(dist.constraints.positive_ordered_vector, (), (2,)))
+    numpyro.factor("ordered", dist.Normal(jnp.array([3.0, 10.0]), 1.0).log_prob(mu).sum())
+    numpyro.factor("x", forward(jnp.zeros(2), jnp.log(jnp.stack(rows)), dist.Normal(mu, 1.0).log_prob(x[0, :, None])))
+
+
+def chain(x: Array) -> None:
+    """The defaults of our pair that are read off this series."""
+    initial = numpyro.sample("initial", dist.Dirichlet(jnp.ones(3)))
+    transition = numpyro.sample("transition", dist.Dirichlet(jnp.ones((3, 3))).to_event(1))
+    precisions = numpyro.sample("precisions", dist.Gamma(1.5, 0.5 * (jnp.std(x) / 3) ** 2).expand([3, 1]).to_event(2))
+    locs = numpyro.sample("locs", dist.Normal(jnp.mean(x), (0.01 * precisions) ** -0.5).to_event(2))
+    terms = dist.Normal(locs[:, 0], precisions[:, 0] ** -0.5).log_prob(x[0, :, None])
+    numpyro.factor("x", forward(jnp.log(initial), jnp.log(transition), terms))
+
+
+def forward(start: Array, moves: Array, terms: Array) -> Array:
+    """The log evidence of a series of which each state's log densities are terms (T, K)."""
+
+    def step(before: Array, term: Array) -> tuple[Array, None]:
+        return jax.nn.logsumexp(before[:, None] + moves, axis=0) + term, None
+
+    last, _ = jax.lax.scan(step, start + terms[0], terms[1:])
+    return jax.nn.logsumexp(last)
+
+
+# Where chains set out, if not from the prior's middle: where components are all alike.
+STARTS = {
+    "chain": {
+        "initial": jnp.ones(3) / 3,
+        "transition": jnp.array([[0.95, 0.03, 0.02], [0.05, 0.9, 0.05], [0.02, 0.08, 0.9]]),
+        "locs": jnp.array([[-2.0], [0.0], [2.5]]),
+        "precisions": jnp.array([[1.6], [2.8], [1.0]]),
+    }
+}
+MODELS = {
+    "mixture": mixture,
+    "enumerated": enumerated,
+    "schools": schools,
+    "gaussian": gaussian,
+    "funnel": funnel,
+    "hmm_example": hmm_example,
+    "chain": chain,
+}

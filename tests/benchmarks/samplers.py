@@ -21,14 +21,15 @@ def ours(posterior: str, kernel: str, chains: int, warmup: int, draws: int, comp
     """`inference.mcmc`."""
     import inference
 
-    from .posteriors import OURS
+    from .posteriors import OURS, STATES
 
     pair, x = OURS[posterior]()
 
     def sample(seed: int) -> tuple[Numbers, int]:
         run = dict(kernel=kernel, chains=chains, warmup=warmup, draws=draws, seed=seed, compile=compile, progress=False)
         fit = inference.mcmc(pair, x, **run)
-        return {name: values.numpy() for name, values in fit.draws.items()}, int(fit.stats["diverging"].sum())
+        found = {name: values.numpy() for name, values in fit.draws.items()}
+        return _in_order(found, STATES.get(posterior)), int(fit.stats["diverging"].sum())
 
     return _cold_and_warm(sample)
 
@@ -36,19 +37,20 @@ def ours(posterior: str, kernel: str, chains: int, warmup: int, draws: int, comp
 def numpyro(posterior: str, chains: int, warmup: int, draws: int, dense: bool = False) -> Measured:
     """NumPyro's NUTS with its chains vectorised."""
     import jax
-    from numpyro.infer import MCMC, NUTS, init_to_median
+    from numpyro.infer import MCMC, NUTS, init_to_median, init_to_value
 
-    from .numpyro_models import MODELS
-    from .posteriors import OURS
+    from .numpyro_models import MODELS, STARTS
+    from .posteriors import OURS, STATES
 
     x = jax.numpy.asarray(OURS[posterior]()[1].numpy())
-    kernel = NUTS(MODELS[posterior], dense_mass=dense, init_strategy=init_to_median)
+    begin = init_to_value(values=STARTS[posterior]) if posterior in STARTS else init_to_median
+    kernel = NUTS(MODELS[posterior], dense_mass=dense, init_strategy=begin)
     run = MCMC(kernel, num_warmup=warmup, num_samples=draws, num_chains=chains, chain_method="vectorized", progress_bar=False)
 
     def sample(seed: int) -> tuple[Numbers, int]:
         run.run(jax.random.PRNGKey(seed), x)
         found = {name: np.asarray(values) for name, values in run.get_samples(group_by_chain=True).items()}
-        return found, int(run.get_extra_fields()["diverging"].sum())
+        return _in_order(found, STATES.get(posterior)), int(run.get_extra_fields()["diverging"].sum())
 
     return _cold_and_warm(sample)
 
@@ -76,6 +78,20 @@ def pyro(posterior: str, warmup: int, draws: int) -> Measured:
         return found, sum(map(len, run.diagnostics()["divergences"].values()))
 
     return _cold_and_warm(sample, (0,))
+
+
+def _in_order(found: Numbers, states: dict[str, int] | None) -> Numbers:
+    """The sites that have `states`, which are told in one order in every draw; all sites where none have."""
+    if states is None:
+        return found
+    first = found[next(iter(states))]
+    order, told = first.reshape(*first.shape[:3], -1)[..., 0].argsort(-1), {}
+    for name, axes in states.items():
+        told[name] = found[name]
+        for axis in range(2, 2 + axes):
+            index = order.reshape(*order.shape[:2], *[1] * (axis - 2), order.shape[2], *[1] * (told[name].ndim - axis - 1))
+            told[name] = np.take_along_axis(told[name], index, axis)
+    return told
 
 
 def _cold_and_warm(sample: Callable[[int], tuple[Numbers, int]], seeds: tuple[int, ...] = (0, 1)) -> Measured:

@@ -30,9 +30,9 @@ def log_joint(pair, values: dict[str, np.ndarray], x: np.ndarray) -> float:
     known = given(pair)
     spread, states = known["spread"], known["states"]
     prior = known["concentration"] + known["stickiness"] * np.eye(states)
-    total = sum(hmm._log_dirichlet(row, own) for chain in values["transition"] for row, own in zip(chain, prior, strict=True))
+    total = sum(hmm.log_dirichlet(row, own) for chain in values["transition"] for row, own in zip(chain, prior, strict=True))
     if known["initial"] == "free":
-        total += sum(hmm._log_dirichlet(row, np.ones(states)) for row in values["initial"])
+        total += sum(hmm.log_dirichlet(row, np.ones(states)) for row in values["initial"])
     total += st.norm(known["center"], known["loc_scale"] * spread).logpdf(values["loc"]).sum()
     total += st.halfcauchy(scale=known["noise_scale"] * spread).logpdf(values["noise"]).sum()
     for scale, column in zip(known["contribution_scale"] * spread, values["contributions"], strict=True):

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
-from scipy.stats import bernoulli, beta, dirichlet, expon, gamma, lognorm, multivariate_normal, nbinom, norm, poisson, t
+from scipy.stats import multivariate_normal
 
 from . import Case, autoregression, covariates, gmm
-from .short_series import codes, counts, holes, numbers, several
+from .emissions import PRIORS, SHOWN, log_dirichlet, log_mixture, log_prior_weights
+from .short_series import angles, codes, counts, holes, numbers, several
 
 SEVERAL = ["student", "negative_binomial", "gamma", "bernoulli"]
+MIXED = ["mixture", "von_mises", "mixture"]
 
 
 def cases() -> list[Case]:
@@ -40,6 +42,7 @@ def cases() -> list[Case]:
             {"dim": 4, "emission": SEVERAL, "center": [0.5, 3.0, 2.0, 0.5], "shrinkage": 0.3, **prior},
             holes(several()),
         ),
+        Case("mixture", {"dim": 3, "emission": MIXED, "smoothing": 1.2, "shrinkage": 0.3, **prior}, holes(angles())),
         Case("autoregressive", {"emission": "autoregressive", "lags": 2, "shrinkage": 0.3, **prior}, autoregression.series()),
         Case("covariates", {**covariates.SIZES, "shrinkage": 0.3, **prior}, covariates.beside(holes(numbers(1)))),
     ]
@@ -48,9 +51,9 @@ def cases() -> list[Case]:
 def log_joint(pair, values, x) -> float:
     """log p(values, x): the shared sites in `values`, the paths summed out one by one, NaN integrated out."""
     given, values = pair.hyperparameters, {n: np.asarray(v) for n, v in values.items()}
-    total = sum(_log_dirichlet(row, prior) for row, prior in zip(values["transition"], _prior_transition(given), strict=True))
+    total = sum(log_dirichlet(row, prior) for row, prior in zip(values["transition"], _prior_transition(given), strict=True))
     if given["initial"] == "free":
-        total += _log_dirichlet(values["initial"], np.ones(given["states"]))
+        total += log_dirichlet(values["initial"], np.ones(given["states"]))
     total += _log_prior_emission(given, values)
     rows = _series(x)
     if given["covariates"]:
@@ -166,47 +169,8 @@ def _log_polya(counts: np.ndarray, prior: np.ndarray) -> float:
     return float(gammaln(prior.sum()) - gammaln(prior.sum() + counts.sum()) + (gammaln(prior + counts) - gammaln(prior)).sum())
 
 
-def _log_dirichlet(p: np.ndarray, prior: np.ndarray) -> float:
-    return float(dirichlet.logpdf(p / p.sum(), prior)) if len(p) > 1 else 0.0
-
-
 def _prior_transition(given) -> np.ndarray:
     return given["concentration"] + given["stickiness"] * np.eye(given["states"])
-
-
-# The log density of a value that is shown in state k, in the d-th column of the family.
-SHOWN = {
-    "student": lambda v, k, d, x: t.logpdf(x, v["freedoms"][k, d], v["locs"][k, d], v["scales"][k, d]),
-    "poisson": lambda v, k, d, x: poisson.logpmf(x, v["rates"][k, d]),
-    "negative_binomial": lambda v, k, d, x: nbinom.logpmf(
-        x, v["dispersions"][k, d], v["dispersions"][k, d] / (v["dispersions"][k, d] + v["means"][k, d])
-    ),
-    "exponential": lambda v, k, d, x: expon.logpdf(x, scale=1 / v["hazards"][k, d]),
-    "gamma": lambda v, k, d, x: gamma.logpdf(x, v["forms"][k, d], scale=v["amounts"][k, d] / v["forms"][k, d]),
-    "categorical": lambda v, k, d, x: np.log(v["probabilities"][k, d, int(x)]),
-    "bernoulli": lambda v, k, d, x: bernoulli.logpmf(int(x), v["chances"][k, d]),
-}
-
-# The log density of the sites of the d-th column of a family, whose prior's center and scale are c and s.
-PRIORS = {
-    "student": lambda v, d, c, s, given: (
-        norm.logpdf(v["locs"][:, d], c, s / given["shrinkage"] ** 0.5)
-        + lognorm.logpdf(v["scales"][:, d], 1.0, scale=s)
-        + gamma.logpdf(v["freedoms"][:, d], 2.0, scale=10.0)
-    ),
-    "poisson": lambda v, d, c, s, given: gamma.logpdf(v["rates"][:, d], given["shape"], scale=c / given["shape"]),
-    "negative_binomial": lambda v, d, c, s, given: (
-        gamma.logpdf(v["means"][:, d], given["shape"], scale=c / given["shape"]) + gamma.logpdf(v["dispersions"][:, d], 2.0, scale=10.0)
-    ),
-    "exponential": lambda v, d, c, s, given: gamma.logpdf(v["hazards"][:, d], given["shape"], scale=1 / (c * given["shape"])),
-    "gamma": lambda v, d, c, s, given: (
-        gamma.logpdf(v["amounts"][:, d], given["shape"], scale=c / given["shape"]) + gamma.logpdf(v["forms"][:, d], 2.0, scale=2.0)
-    ),
-    "categorical": lambda v, d, c, s, given: np.array(
-        [_log_dirichlet(p, np.full(given["categories"], given["smoothing"])) for p in v["probabilities"][:, d]]
-    ),
-    "bernoulli": lambda v, d, c, s, given: beta.logpdf(v["chances"][:, d], given["smoothing"], given["smoothing"]),
-}
 
 
 def _columns(given) -> list[tuple[str, int]]:
@@ -221,8 +185,10 @@ def _log_prior_emission(given, values) -> float:
         return autoregression.log_prior(given, values)
     if given["emission"] != "gaussian":
         columns = _columns(given)
-        scale = [(given["state_scale"] or given["states"] ** (-1 / [n for n, _ in columns].count(name))) for name, _ in columns]
-        return float(sum(PRIORS[n](values, d, center[i], scale[i] * spread[i], given).sum() for i, (n, d) in enumerate(columns)))
+        parts = [given["states"] * (given["components"] if name == "mixture" else 1) for name, _ in columns]
+        scale = [given["state_scale"] or parts[i] ** (-1 / [n for n, _ in columns].count(name)) for i, (name, _) in enumerate(columns)]
+        total = sum(PRIORS[n](values, d, center[i], scale[i] * spread[i], given).sum() for i, (n, d) in enumerate(columns))
+        return float(total + log_prior_weights(given, values))
     mixture = gmm._prior(_as_mixture(given))
     total = gmm._log_prior_precisions(_as_mixture(given), mixture, values)
     for loc, precision in zip(values["locs"], gmm._precisions(_as_mixture(given), values), strict=True):
@@ -233,8 +199,10 @@ def _log_prior_emission(given, values) -> float:
 def _log_step(given, values, k: int, step: np.ndarray) -> float:
     if given["emission"] == "gaussian":
         return gmm.log_normal(step, values["locs"][k], np.linalg.inv(gmm._precisions(_as_mixture(given), values)[k]))
-    columns = zip(_columns(given), step, strict=True)
-    return float(sum(SHOWN[name](values, k, d, x) for (name, d), x in columns if not np.isnan(x)))
+    columns = list(zip(_columns(given), step, strict=True))
+    mixed = [x for (name, _), x in columns if name == "mixture"]
+    total = log_mixture(values, k, np.array(mixed)) if mixed else 0.0
+    return float(total + sum(SHOWN[name](values, k, d, x) for (name, d), x in columns if name in SHOWN and not np.isnan(x)))
 
 
 def _as_mixture(given) -> SimpleNamespace:

@@ -30,10 +30,10 @@ def log_joint(pair, values, x) -> float:
     """log p(values, x): the shared sites in `values`, the visits summed out one by one, NaN integrated out."""
     given, values = pair.hyperparameters, {n: np.asarray(v) for n, v in values.items()}
     states = given["states"]
-    total = hmm._log_dirichlet(values["initial"], np.ones(states)) + _log_prior_durations(given, values)
+    total = hmm.log_dirichlet(values["initial"], np.ones(states)) + _log_prior_durations(given, values)
     if states > 2:
         others = [np.delete(row, k) for k, row in enumerate(values["transition"])]
-        total += sum(hmm._log_dirichlet(row, np.full(states - 1, given["concentration"])) for row in others)
+        total += sum(hmm.log_dirichlet(row, np.full(states - 1, given["concentration"])) for row in others)
     total += hmm._log_prior_emission(given, values)
     return float(total + sum(log_row(given, values, row) for row in hmm._series(x)))
 
@@ -89,7 +89,7 @@ def smoothed(found, steps: int, states: int) -> np.ndarray:
 
 def _log_prior_durations(given, values) -> float:
     if given["duration"] == "categorical":
-        return sum(hmm._log_dirichlet(row, np.full(given["longest"], given["smoothing"])) for row in values["visits"])
+        return sum(hmm.log_dirichlet(row, np.full(given["longest"], given["smoothing"])) for row in values["visits"])
     total = gamma.logpdf(values["stays"], given["stay_shape"], scale=given["stay"] / given["stay_shape"]).sum()
     if given["duration"] == "negative_binomial":
         total += gamma.logpdf(values["stay_dispersions"], 2.0, scale=2.0).sum()

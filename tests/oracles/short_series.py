@@ -21,6 +21,13 @@ def several() -> np.ndarray:
     return np.stack([numbers(1)[..., 0], counts(), np.exp(numbers(1)[..., 0]), codes()[..., 0] > 1], -1).astype(float)
 
 
+def angles() -> np.ndarray:
+    """A number, an angle and another number."""
+    whole = numbers(3)
+    whole[..., 1] = np.mod(whole[..., 1] + 3.0, 2 * np.pi) - np.pi
+    return whole
+
+
 def holes(x: np.ndarray) -> np.ndarray:
     """A gap, a value missing by itself if there are columns, and a series cut short."""
     x = x.copy()

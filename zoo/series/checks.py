@@ -65,6 +65,24 @@ def known(own: Table, given: Table) -> None:
         )
 
 
+def told_apart(given: Table, scale: float) -> None:
+    """No covariate is a combination of others, unless a prior of `scale` on what a spread of them does can tell their effects apart in
+    given's precision. Raises ValueError."""
+    columns = given.x.reshape(-1, given.x.shape[-1])
+    known = columns[~columns.isnan().any(1)].double()
+    centered = known - known.mean(0)
+    unit = centered / centered.norm(dim=0).clamp(min=torch.finfo(torch.double).tiny)
+    # A column that does not vary is a combination of no others.
+    gram = unit.mT @ unit + (unit == 0).all(0).double().diag()
+    values, vectors = torch.linalg.eigh(gram)
+    if len(known) * values[0] + scale**-2 < len(known) * len(values) * torch.finfo(given.x.dtype).eps:
+        which = (vectors[:, 0].abs() > 0.1 * vectors[:, 0].abs().max()).nonzero()[:, 0].tolist()
+        raise ValueError(
+            f"covariates {', '.join(map(str, which))} say the same: each is a combination of the others, and effect_scale={scale:g} leaves "
+            "open which of them has what effect; drop one of them, or make effect_scale smaller"
+        )
+
+
 def without_gaps(table: Table, columns: list[bool]) -> None:
     """Nothing is missing in `columns` of a series before the last step of which something is seen. Raises ValueError."""
     seen = ~table.x.isnan().reshape(*table.x.shape[:2], -1)

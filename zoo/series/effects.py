@@ -87,13 +87,16 @@ class EmissionEffects(PyroModule):
         Returns the series as they would be without the effects.
         """
         shown, seen = observed(emission.response(series) / self.columns)
-        design = torch.cat([given / self.spread, torch.ones_like(given[..., :1])], -1)
-        weight = torch.einsum("ntk,ntd->ntkd", member, seen.to(member.dtype))
-        ridge = torch.cat([self.scale.expand(given.shape[-1]).square().reciprocal(), self.scale.new_tensor([LITTLE])])
+        # In double precision: what the prior alone tells apart is lost beside the squares of many steps.
+        shown, known = shown.double(), (given / self.spread).double()
+        design = torch.cat([known, torch.ones_like(known[..., :1])], -1)
+        weight = torch.einsum("ntk,ntd->ntkd", member.double(), seen.double())
+        ridge = torch.cat([self.scale.double().expand(given.shape[-1]).square().reciprocal(), known.new_tensor([LITTLE])])
         gram = torch.einsum("ntkd,ntp,ntq->kdpq", weight, design, design) + ridge.diag()
         parts = torch.linalg.solve(gram, torch.einsum("ntkd,ntp,ntd->kdp", weight, design, shown))
         left = torch.einsum("ntkd,ntkd->kd", weight, (shown[..., None, :] - torch.einsum("ntp,kdp->ntkd", design, parts)).square())
         sd = ((left + 1) / (weight.sum((0, 1)) + 1)).sqrt()
         inverse = torch.linalg.inv(gram)[..., :-1, :-1]
-        self.q_mean, self.q_tril = parts[..., :-1], sd[..., None, None] * torch.linalg.cholesky(inverse)
+        tril = sd[..., None, None] * torch.linalg.cholesky(inverse)
+        self.q_mean, self.q_tril = parts[..., :-1].to(given), tril.to(given)
         return emission.undone(series, torch.einsum("ntk,kdc,ntc->ntd", member, self.unit * self.q_mean.detach(), given))

@@ -1,12 +1,12 @@
 """What pairs have in common whose series switch between hidden states, each of which shows something of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from inference import Pair, Table, checks
+from inference import NestedPermutation, Pair, Permutation, Table, checks
 
 from ..by_column import center_and_spread
 from . import checks as series_checks
@@ -40,13 +40,29 @@ class SwitchingPair(Pair):
         if fitting:
             series_checks.long_enough(own, self.states)
             checks.no_empty_rows(own)
-            series_checks.varied(own, [name in ("gaussian", "student", "autoregressive") for name in self.families])
+            if self.covariates:
+                series_checks.told_apart(given, self.hyperparameters["effect_scale"])
+            series_checks.varied(own, [name in ("gaussian", "student", "mixture", "autoregressive") for name in self.families])
 
     @property
     def families(self) -> list[str]:
         """The family of each column."""
         emission = self.hyperparameters["emission"]
         return emission if isinstance(emission, list) else [emission] * self.dim
+
+    def renumbered(self, own: Mapping[str, int | tuple[int, ...]], more: tuple[str, ...] = ()) -> Permutation:
+        """The states, and the parts that each may be made of, in any order. own: the pair's sites -> the axis that counts states, or
+        two. What states show tells them apart, by the emission's sites and `more`; how often each is visited is known far less well."""
+        shown, members = (*self.emission.sites, *more), self.emission.members
+        by_state = {**{site: 0 for site in shown if site not in members}, **own}
+        if not members:
+            return Permutation(by_state, order=shown[0], told_by=shown)
+        parts = {site: (0, axis) for site, axis in members.items()}
+        return NestedPermutation(parts, order=next(iter(parts)), told_by=tuple(parts), groups=self.states, by_group=by_state)
+
+    @property
+    def angles(self) -> tuple[bool, ...]:
+        return (*(name == "von_mises" for name in self.families), *[False] * self.covariates)
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:

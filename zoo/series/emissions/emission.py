@@ -21,6 +21,8 @@ class Emission(PyroModule):
       that of numbers, of the logarithms of means, or of logits. `unit_of(spread)` of a column there; for a start, `response(x)` and
       `undone(x, by)`: steps on that scale, about, and steps as they would be unmoved. What covariates cannot move has no `moved`.
     - `sites`: those that have the states along their first axis; the first of them numbers the states.
+    - `members`: site -> the axis that counts, within each state, parts that may be numbered in any order.
+    - `parts`: of how many kinds the steps of one state may be.
     - `dims`: the names of all sites' axes. `restated`: sites that others say again in better terms.
     """
 
@@ -29,6 +31,8 @@ class Emission(PyroModule):
     start: Callable[[Tensor, Tensor], None]
     sites: tuple[str, ...]
     dims: Mapping[str, tuple[str, ...]]
+    members: Mapping[str, int] = {}
+    parts: int = 1
     restated: tuple[str, ...] = ()
     lags: int = 0
 

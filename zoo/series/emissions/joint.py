@@ -74,6 +74,10 @@ class JointEmission(Emission):
     def lags(self) -> int:
         return max(family.lags for family in self.families)
 
+    @property
+    def parts(self) -> int:
+        return max(family.parts for family in self.families)
+
     def features(self, x: Tensor) -> Tensor:
         return torch.cat([f.features(x[:, columns]) for f, columns in zip(self.families, self.columns, strict=True)], -1)
 
@@ -92,6 +96,10 @@ class JointEmission(Emission):
     @property
     def sites(self) -> tuple[str, ...]:
         return tuple(site for family in self.families for site in family.sites)
+
+    @property
+    def members(self) -> dict[str, int]:
+        return {site: axis for family in self.families for site, axis in family.members.items()}
 
     @property
     def restated(self) -> tuple[str, ...]:

@@ -6,23 +6,44 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from .angles import VonMisesEmission
 from .autoregressive import AutoregressiveEmission
 from .codes import BernoulliEmission, CategoricalEmission
 from .counts import NegativeBinomialEmission, PoissonEmission
 from .emission import Emission
 from .gaussian import GaussianEmission
 from .joint import JointEmission
+from .mixture import MixtureEmission
 from .positive import ExponentialEmission, GammaEmission
 from .student import StudentEmission
 
 Family = Literal[
-    "gaussian", "student", "poisson", "negative_binomial", "exponential", "gamma", "categorical", "bernoulli", "autoregressive"
+    "gaussian",
+    "student",
+    "mixture",
+    "von_mises",
+    "poisson",
+    "negative_binomial",
+    "exponential",
+    "gamma",
+    "categorical",
+    "bernoulli",
+    "autoregressive",
 ]
+
+
+def _mixture(states: int, center: Tensor, spread: Tensor, o: dict[str, Any]) -> MixtureEmission:
+    count = o["components"]
+    scale = (o["state_scale"] or (states * count) ** (-1 / len(center))) * spread
+    return MixtureEmission(*(t.expand(states, count, -1) for t in (center, spread, scale)), o["shrinkage"], o["smoothing"])
+
 
 # How each is made of the number of states, its columns' center and spread, and the pair's other hyperparameters.
 FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] = {
     "gaussian": lambda k, center, spread, o: GaussianEmission(k, center, spread, o["covariance"], o["state_scale"], o["shrinkage"]),
     "student": lambda k, center, spread, o: StudentEmission(k, center, spread, o["state_scale"], o["shrinkage"]),
+    "mixture": _mixture,
+    "von_mises": lambda k, center, spread, o: VonMisesEmission(k, len(center), o["sharpness"]),
     "poisson": lambda k, center, spread, o: PoissonEmission(k, _above_zero(center), o["shape"]),
     "negative_binomial": lambda k, center, spread, o: NegativeBinomialEmission(k, _above_zero(center), o["shape"]),
     "exponential": lambda k, center, spread, o: ExponentialEmission(k, _above_zero(center), o["shape"]),

@@ -1,0 +1,46 @@
+"""Rows from one of several normal laws; which of them is summed out, and a missing value (`NaN`) is integrated out."""
+
+import torch
+from pyro.distributions import Categorical, TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from .gaussian import DiagonalGaussian
+
+
+class Mixed(TorchDistribution):
+    """Rows x ~ sum_m weights_m Normal(locs_m, scales_m), coordinate by coordinate within a component.
+
+    Arguments: log_weights: (*batch, M), log probabilities. locs, scales: (*batch, M, D).
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}
+    support = constraints.real_vector
+
+    def __init__(self, log_weights: Tensor, locs: Tensor, scales: Tensor) -> None:
+        self.log_weights, self.locs, self.scales = log_weights, locs, scales
+        super().__init__(torch.broadcast_shapes(log_weights.shape[:-1], locs.shape[:-2]), locs.shape[-1:], validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "Mixed":
+        parts = (self.log_weights, 1), (self.locs, 2), (self.scales, 2)
+        return Mixed(*(t.expand(torch.Size(batch_shape) + t.shape[t.dim() - event :]) for t, event in parts))
+
+    @property
+    def mean(self) -> Tensor:
+        return (self.log_weights.exp()[..., None] * self.locs).sum(-2)
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        return self.fill(torch.full(self._extended_shape(sample_shape), torch.nan, dtype=self.locs.dtype, device=self.locs.device))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.log_components(value).logsumexp(-1)
+
+    def fill(self, value: Tensor) -> Tensor:
+        """`value` (*batch, D) with a draw of what is missing given what is seen of the row."""
+        drawn = Categorical(logits=self.log_components(value)).sample()[..., None, None]
+        loc, scale = (t.expand(*drawn.shape[:-2], *t.shape[-2:]).take_along_dim(drawn, -2)[..., 0, :] for t in (self.locs, self.scales))
+        return torch.where(value.isnan(), loc + scale * torch.randn_like(loc), value)
+
+    def log_components(self, value: Tensor) -> Tensor:
+        """(*batch, M) log p(component, what is seen of the row)."""
+        return self.log_weights + DiagonalGaussian(self.locs, self.scales).log_prob(value[..., None, :])
