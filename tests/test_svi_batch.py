@@ -120,7 +120,7 @@ def test_the_rates_of_the_schedules():
     assert settling.since == 300
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "cycles"])
 def test_a_schedule_of_all_steps_tells_whether_the_loss_has_settled(schedule):
     x = torch.randn(9) + 1
     fitted = inference.svi(Normal(), x, steps=600, schedule=schedule, draws=5, device="cpu")
