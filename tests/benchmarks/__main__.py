@@ -6,7 +6,22 @@
 import argparse
 import importlib
 
-SUBJECTS = ("mixture", "small", "vae", "evidence", "hmm", "hmm_fit", "lda", "corpus", "newsgroups", "rbm", "gan", "chorales", "rows", "diagnose")
+SUBJECTS = (
+    "mixture",
+    "small",
+    "vae",
+    "evidence",
+    "hmm",
+    "hmm_fit",
+    "lda",
+    "corpus",
+    "newsgroups",
+    "rbm",
+    "gan",
+    "chorales",
+    "rows",
+    "diagnose",
+)
 
 parser = argparse.ArgumentParser(description="Side by side with peers.")
 parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; all by default")

@@ -1,4 +1,4 @@
-"""Topics of corpora that are streamed from disk, as they grow: a document should cost as much, in time and in memory, however many there are.
+"""Topics of corpora streamed from disk, as they grow: a text should cost as much, in time and in memory, however many there are.
 
 Texts of about 60 words, of 3000, are drawn from K = 20 topics, sparse counts in an NPZ that stays on disk. There is no peer: a side is a
 number of texts, and what counts for topics is how well the truth itself would complete texts that nobody has fitted.
