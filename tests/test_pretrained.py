@@ -17,6 +17,7 @@ SETTLING = {
     "ctm/packages": "twice the steps gained 9 nats of 21,212, and had a noise of 3",
     "dmm/nile": "a tenth of a nat in two thousand steps, after ten thousand",
     "etm/packages": "twice the steps gained 37 nats of 21,212",
+    "hdp/packages": "twice the steps gained 54 nats of 20,047; four chains of the sampler sit in modes of their own (R-hat 2.6)",
     "prodlda/packages": "twice the steps gained 69 nats of 20,549",
 }
 

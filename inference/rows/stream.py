@@ -86,7 +86,8 @@ def as_stream(x: Any) -> Rows | None:
 
     x: a NumPy memory map, a scipy sparse matrix or a DataFrame of sparse columns, a torch Dataset whose items are rows (tensors) or
         tuples that begin with one, a DataLoader of such a Dataset (its workers and `collate_fn` are used; the batches and their order
-        are not), a file of sparse rows (an NPZ as `scipy.sparse.save_npz` writes it with compressed=False stays on disk), or a Parquet or NPY file of at least `LARGE` bytes.
+        are not), a file of sparse rows (an NPZ that `scipy.sparse.save_npz` did not compress stays on disk), or a Parquet or NPY file of
+        at least `LARGE` bytes.
 
     Raises:
         TypeError: a Dataset without length or numbered items, or items that are no rows.
