@@ -22,7 +22,7 @@ class Recipe:
     batch: int | None = None
     lr: float = 0.05
     optimiser: str = "Adam"
-    schedule: Literal["settle", "constant", "cosine"] = "settle"
+    schedule: Literal["settle", "constant", "cosine", "cycles"] = "settle"
     clip: float | None = None
     patience: int = 10
     compile: Compile = "auto"

@@ -64,7 +64,7 @@ def svi(
     penalty: float | None = None,
     cooling: int | None = None,
     optimiser: str | None = None,
-    schedule: Literal["settle", "constant", "cosine"] | None = None,
+    schedule: Literal["settle", "constant", "cosine", "cycles"] | None = None,
     clip: float | None = None,
     validation: Any = None,
     patience: int = 10,
@@ -94,7 +94,8 @@ def svi(
         guide: None (the pair's own), "map" (a point), or one of `inference.fitting.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
         optimiser: one of `inference.fitting.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
-        schedule: "settle" (the default), or all `steps` at a "constant" rate or along a "cosine".
+        schedule: "settle" (the default), or all `steps` at a "constant" rate, along a "cosine", or along two, in
+            "cycles" that tell what twice the steps gain.
         validation: rows to hold out, a fraction or a table. The fit stops when they have gained nothing for `patience` times 50
             steps, and what was best for them is kept.
         draws: posterior draws to take from the fitted guide (1000).

@@ -135,3 +135,10 @@ def test_an_existing_folder_is_left_alone_unless_told_otherwise(tmp_path):
     assert contents(folder) == before
     fitted_here(folder, "--overwrite", "--seed", 5)
     assert inference.load(folder).how["seed"] == 5
+
+
+def test_a_reader_that_has_seen_enough_is_no_mistake():
+    with subprocess.Popen([ZOO, "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listing:
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
+    assert listing.returncode == 0

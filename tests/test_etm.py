@@ -80,6 +80,7 @@ def test_vectors_by_word_are_held_against_the_columns_and_saved(tmp_path):
     ("vectors", "words"),
     [
         (np.ones((3, 2)), "3 word vectors and 25 words"),
+        (pd.DataFrame(np.ones((30, 2))), r"30 word vectors and 25 words; hand in vectors.loc\[counts.columns\]"),
         ([[1.0, 2.0]] * 24 + [[1.0]], "from 1 to 2 numbers"),
         (np.zeros((25, 2)), "all word vectors are zero"),
         (np.full((25, 2), np.nan), "vectors=.*finite"),

@@ -12,6 +12,15 @@ import zoo
 from zoo import pretrained
 from zoo.cli import app
 
+# Those that cannot be believed yet, and why.
+SETTLING = {
+    "ctm/packages": "twice the steps gained 9 nats of 21,212, and had a noise of 3",
+    "dmm/nile": "a tenth of a nat in two thousand steps, after ten thousand",
+    "etm/packages": "twice the steps gained 37 nats of 21,212",
+    "hdp/packages": "twice the steps gained 54 nats of 20,047; four chains of the sampler sit in modes of their own (R-hat 2.6)",
+    "prodlda/packages": "twice the steps gained 69 nats of 20,549",
+}
+
 
 def test_every_pair_has_one():
     assert {name.partition("/")[0] for name in pretrained.names()} == set(zoo.registry._installed())
@@ -47,6 +56,11 @@ def test_the_verdict_is_that_of_its_report():
     torch.set_default_dtype(torch.float32)
     name = "gmm/faithful"
     assert inference.diagnose(zoo.load_pretrained(name)).verdict == pretrained.made(name)["verdict"]
+
+
+@pytest.mark.parametrize("name", pretrained.names())
+def test_it_can_be_believed_unless_it_is_told_why_not(name):
+    assert pretrained.made(name)["verdict"].startswith("Do not believe") == (name in SETTLING)
 
 
 def test_another_data_set_is_refused(monkeypatch):

@@ -1,5 +1,6 @@
 """Rows that are mostly zeros: read from files, streamed, and never made dense all at once."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse
+import torch
 
 import inference
 import zoo
 from inference import as_table
 from inference.rows import sparse, stream
+from inference.rows.files import read_file
 from inference.rows.sparse import SparseSource
 from inference.rows.stream import Rows, as_stream
 
@@ -83,7 +86,7 @@ def test_a_fit_by_batches_sees_no_more_rows_at_a_time_than_it_must(frame, monkey
     monkeypatch.setattr(sparse, "CELLS", 1000)
     monkeypatch.setattr(stream, "CELLS", 4000)
     seen = []
-    monkeypatch.setattr(Rows, "_table", lambda self, rows, values, usual=Rows._table: seen.append(len(rows)) or usual(self, rows, values))
+    monkeypatch.setattr(Rows, "_alike", lambda self, rows, values, usual=Rows._alike: seen.append(len(rows)) or usual(self, rows, values))
     x = pd.DataFrame.sparse.from_spmatrix(counts) if frame else counts
     pair = zoo.create("lda", x, topics=3)
     posterior = inference.svi(pair, x, batch=30, steps=20, device="cpu", compile=False)
@@ -99,3 +102,47 @@ def test_a_fit_by_batches_sees_no_more_rows_at_a_time_than_it_must(frame, monkey
 def test_a_matrix_without_numbers_is_refused(x):
     with pytest.raises(ValueError, match="no numbers to fit"):
         SparseSource(x)
+
+
+def _large(folder: Path, compressed: bool = False) -> tuple[Path, scipy.sparse.csr_matrix]:
+    counts = scipy.sparse.csr_matrix(np.random.default_rng(0).poisson(0.1, size=(20_000, 300)).astype(np.uint8))
+    scipy.sparse.save_npz(folder / "texts.npz", counts, compressed=compressed)
+    return folder / "texts.npz", counts
+
+
+def test_counts_that_are_saved_uncompressed_stay_on_disk(tmp_path):
+    path, counts = _large(tmp_path)
+    rows = as_stream(path)
+    tracemalloc.start()
+    again, batch = as_stream(path), next(as_stream(path).batches(5, seed=3))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.25 * path.stat().st_size
+    assert torch.equal(batch, next(rows.batches(5, seed=3)))
+    np.testing.assert_array_equal(again.head(7).x, counts[np.arange(7) * 20_000 // 7].toarray())
+    assert isinstance(read_file(path).data, np.memmap)
+    packed, _ = _large(tmp_path, compressed=True)
+    assert not isinstance(read_file(packed).data, np.memmap)
+    assert torch.equal(next(as_stream(packed).batches(5, seed=3)), batch)
+
+
+@pytest.mark.parametrize("saved", [scipy.sparse.csc_matrix, scipy.sparse.coo_matrix])
+def test_a_matrix_by_columns_is_read_all_the_same(saved, tmp_path):
+    scipy.sparse.save_npz(tmp_path / "texts.npz", saved(COUNTS), compressed=False)
+    np.testing.assert_array_equal(as_table(tmp_path / "texts.npz").x, COUNTS.toarray())
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"indptr": np.array([0, 2, 2])}, "2 columns and 3 rows' starts|do not fit together"),
+        ({"data": np.ones(2)}, "do not fit together"),
+        ({"data": np.ones((2, 2))}, r"data\.npy is of float64, shape \(2, 2\)"),
+        ({"indices": np.array([1, 2, 0, 7])}, "a number in column 7, and there are 3 columns"),
+    ],
+)
+def test_a_file_whose_arrays_contradict_each_other_is_refused(changed, said, tmp_path):
+    arrays = {"data": COUNTS.data, "indices": COUNTS.indices, "indptr": COUNTS.indptr, "shape": COUNTS.shape, "format": b"csr"}
+    np.savez(tmp_path / "texts.npz", **arrays | changed)
+    with pytest.raises(ValueError, match=said):
+        as_table(tmp_path / "texts.npz")

@@ -8,7 +8,7 @@ import inference
 from inference.fitting.guides import starts
 from inference.fitting.optimiser import NAMES
 from inference.fitting.restarts import Batch, fit_batch
-from inference.fitting.schedule import Constant, Cosine, Settling
+from inference.fitting.schedule import Constant, Cosine, Cycles, Settling
 from inference.graphs.functorch import traceable
 from inference.graphs.graph import traced
 from inference.objectives import NegativeELBO
@@ -120,14 +120,29 @@ def test_the_rates_of_the_schedules():
     assert settling.since == 300
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_a_schedule_of_all_steps_tells_whether_the_loss_has_settled(schedule):
+@pytest.mark.parametrize(
+    ("schedule", "said"), [("constant", "the loss no longer falls"), ("cosine", "the loss no longer falls"), ("cycles", "twice the steps")]
+)
+def test_a_schedule_of_all_steps_tells_whether_the_loss_has_settled(schedule, said):
     x = torch.randn(9) + 1
-    fitted = inference.svi(Normal(), x, steps=600, schedule=schedule, draws=5, device="cpu")
-    assert fitted.how["stopped"] == "converged after 600 steps: the loss no longer falls"
+    fitted = inference.svi(Normal(), x, steps=900, schedule=schedule, draws=5, device="cpu")
+    assert fitted.how["stopped"].startswith(f"converged after 900 steps: {said}")
     assert fitted.pair.q_loc.item() == pytest.approx(_truth(x)[0], abs=0.05 * _truth(x)[1])
     short = inference.svi(Normal(), x + 100, steps=600, schedule=schedule, draws=5, device="cpu")
     assert short.how["stopped"].startswith("reached the limit of 600 steps")
+
+
+def test_cycles_tell_what_twice_the_steps_gained_and_not_what_a_lower_rate_did():
+    assert [Cycles(900).rate(i) for i in (0, 150, 300, 600, 900)] == pytest.approx([1.0, 0.5, 1.0, 0.5, 0.0])
+    noise = torch.randn(900, 1)
+    # A loss that falls only because the rate does, and one that the steps themselves lower.
+    floor = torch.tensor([Cycles(900).rate(i) for i in range(900)])[:, None]
+    heard, loud, falling = Cycles(900), Cycles(900), Cycles(900)
+    assert heard.done(9 * floor + 0.1 * noise, True)
+    assert heard.heard
+    assert loud.done(9 * floor + 20 * noise, True)
+    assert not loud.heard
+    assert not falling.done(9 * floor + noise - torch.linspace(0, 9, 900)[:, None], True)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class CorrelatedTopics(Pair):
         spreads: of covariates, one number or one each. Read off the data: standard deviations.
     """
 
-    recipe = {"particles": 1, "schedule": "cosine", "steps": 300, "draws": 100}
+    recipe = {"particles": 1, "schedule": "cycles", "steps": 300, "draws": 100}
     restated = ("precision", "slopes")
 
     def __init__(

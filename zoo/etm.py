@@ -58,7 +58,7 @@ class EmbeddedTopics(Pair):
         length_shape: of the Gamma distribution of texts' rates; large where texts are equally long. Read off the data.
     """
 
-    recipe = {"lr": 0.03, "particles": 1, "schedule": "cosine", "steps": 1000, "draws": 100}
+    recipe = {"lr": 0.03, "particles": 1, "schedule": "cycles", "steps": 1000, "draws": 100}
     restated = ("vectors", "embeddings")
 
     def __init__(

@@ -57,7 +57,7 @@ class HierarchicalTopics(Pair):
         length_shape: of the Gamma distribution of texts' rates; large where texts are equally long. Read off the data.
     """
 
-    recipe = {"particles": 1, "schedule": "cosine", "steps": 500, "draws": 100}
+    recipe = {"particles": 1, "schedule": "cycles", "steps": 500, "draws": 100}
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class SupervisedTopics(Pair):
         length_shape: of the Gamma distribution of texts' rates; large where texts are equally long. Read off the data.
     """
 
-    recipe = {"lr": 0.03, "particles": 1, "schedule": "cosine", "steps": 1000, "draws": 100}
+    recipe = {"lr": 0.03, "particles": 1, "schedule": "cycles", "steps": 1000, "draws": 100}
 
     def __init__(
         self,

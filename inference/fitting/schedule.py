@@ -121,7 +121,36 @@ class Cosine(Constant):
         return 0.5 * (1 + math.cos(math.pi * step / self._steps))
 
 
-SCHEDULES = ("settle", "constant", "cosine")
+class Cycles(Constant):
+    """Two cosines, the second over twice the steps of the first, so that it is seen what twice the steps gained.
+
+    As the rate goes down so does the noise in the parameters, and the loss with it: of one cosine nobody can tell whether more steps would
+    have lowered its end. The last thirds of two were at the same rates, and differ by what the steps have gained.
+
+    Source: Loshchilov & Hutter 2017, section 3, of which these are the restarts.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._first = steps // 3
+        self._cosines = Cosine(self._first), Cosine(steps - self._first)
+        self.since = self._first + self._cosines[1].since
+
+    def rate(self, step: int) -> float:
+        second = step >= self._first
+        return self._cosines[second].rate(step - second * self._first)
+
+    def done(self, losses: Tensor, last: bool) -> bool:
+        if not last or len(losses) < LEAST:
+            return False
+        short, long = losses[: self._first], losses[self._first :]
+        before, now, noise, odds = _compared(short[-(len(short) // 3) :], long[-(len(long) // 3) :])
+        gained, noise = (before - now).nan_to_num(0).max(), noise.nan_to_num(0).max()
+        self.heard = bool(noise <= LOUD)
+        self.reason = f"twice the steps gained {max(float(gained), 0.0):.2g}, with a noise of {noise:.2g}"
+        return bool(gained <= ((1 + odds) * noise).clamp(min=NEGLIGIBLE))
+
+
+SCHEDULES = ("settle", "constant", "cosine", "cycles")
 
 
 def check_schedule(name: str) -> None:
@@ -131,19 +160,23 @@ def check_schedule(name: str) -> None:
 
 
 def make_schedule(name: str, steps: int) -> Schedule:
-    return {"settle": Settling, "constant": Constant, "cosine": Cosine}[name](steps)
+    return {"settle": Settling, "constant": Constant, "cosine": Cosine, "cycles": Cycles}[name](steps)
 
 
 def _thirds(stretch: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Means (restart,) of the middle and the last third of losses (step, restart), the noise of their difference, and its odds.
+    """The middle and the last third of losses (step, restart), as `_compared` has them."""
+    third = len(stretch) // 3
+    return _compared(stretch[-2 * third : -third], stretch[-third:])
+
+
+def _compared(earlier: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Means (restart,) of two stretches of losses (step, restart), the noise of their difference, and its odds.
 
     The odds are the standard normal deviate that the largest of so many restarts stays below as often as one stays below 1.
     All is `NaN` for a restart whose loss is not finite, and compares as settled.
     """
-    third = len(stretch) // 3
-    earlier, last = stretch[-2 * third : -third], stretch[-third:]
-    noise = ((earlier.var(0) + last.var(0)) / third).sqrt()
-    return earlier.mean(0), last.mean(0), noise, NormalDist().inv_cdf(NormalDist().cdf(1) ** (1 / stretch.shape[1]))
+    noise = (earlier.var(0) / len(earlier) + last.var(0) / len(last)).sqrt()
+    return earlier.mean(0), last.mean(0), noise, NormalDist().inv_cdf(NormalDist().cdf(1) ** (1 / last.shape[1]))
 
 
 def _falling(earlier: Tensor, now: Tensor, noise: Tensor, odds: float) -> bool:

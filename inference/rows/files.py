@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 
-from .sparse_files import holds_sparse, ldac, matrix_market
+from .sparse_files import holds_sparse, ldac, matrix_market, scipy_npz
 
 KINDS = (".csv", ".parquet", ".npy", ".npz", ".mtx", ".ldac")
 
@@ -79,7 +79,7 @@ def _npy(path: Path) -> np.ndarray:
 
 def _npz(path: Path) -> np.ndarray | scipy.sparse.spmatrix:
     if holds_sparse(path):
-        return scipy.sparse.load_npz(path)
+        return scipy_npz(path)
     with path.open("rb") as file:
         _refuse_other_than(b"PK", file)
         with np.load(file, allow_pickle=False) as arrays:

@@ -27,12 +27,12 @@ class SparseSource:
 
     def read(self, size: int, seed: int, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """See `Source`."""
-        return ((rows, self._matrix[rows].toarray()) for rows in orders(self.count, size, seed, start))
+        return ((rows, self._dense(rows)) for rows in orders(self.count, size, seed, start))
 
     def sample(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Source`."""
         rows = spread(self.count, count)
-        return rows, self._matrix[rows].toarray()
+        return rows, self._dense(rows)
 
     def dense(self) -> np.ndarray:
         """All rows. Raises ValueError where they are too many to be made dense at once."""
@@ -42,7 +42,15 @@ class SparseSource:
                 f"{self.count} sparse rows of {self.row_shape[0]} columns would take {8e-9 * cells:.0f} GB as they are read here; "
                 "give svi a batch=, so that some are read at a time, and ask a posterior about some rows at a time"
             )
-        return self._matrix.toarray()
+        return self._dense(slice(None))
+
+    def _dense(self, rows: np.ndarray | slice) -> np.ndarray:
+        found = self._matrix[rows]
+        # scipy would write beyond the end of what is dense.
+        if found.nnz and not 0 <= found.indices.min() <= found.indices.max() < self.row_shape[0]:
+            wrong = found.indices[(found.indices < 0) | (found.indices >= self.row_shape[0])][0]
+            raise ValueError(f"a sparse row has a number in column {wrong}, and there are {self.row_shape[0]} columns, numbered from zero")
+        return found.toarray()
 
 
 def is_sparse(x: Any) -> bool:

@@ -1,7 +1,7 @@
-"""Files of rows that are mostly zeros: Matrix Market, NPZ as scipy saves it, and lists of counts as lda-c reads them."""
+"""Files of rows that are mostly zeros: NPZ as scipy saves it, Matrix Market, and lists of counts as lda-c reads them."""
 
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
+from zipfile import ZIP_STORED, ZipFile, ZipInfo, is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,37 @@ def holds_sparse(path: Path) -> bool:
         return False
     with ZipFile(path) as file:
         return "format.npy" in file.namelist()
+
+
+def scipy_npz(path: Path) -> scipy.sparse.spmatrix:
+    """The matrix that `scipy.sparse.save_npz` wrote. One of rows that was saved with compressed=False stays on disk, as three memory maps:
+    its rows are read as they are needed. Raises ValueError where these contradict each other."""
+    with ZipFile(path) as file:
+        kind, (rows, width) = (np.lib.format.read_array(file.open(f"{name}.npy")).tolist() for name in ("format", "shape"))
+        members = {name: file.getinfo(f"{name}.npy") for name in ("data", "indices", "indptr")} if kind == b"csr" else {}
+    if not members or any(member.compress_type != ZIP_STORED for member in members.values()):
+        return scipy.sparse.load_npz(path)
+    data, indices, starts = (_mapped(path, member) for member in members.values())
+    if len(starts) != rows + 1 or starts[0] != 0 or not starts[-1] == len(indices) == len(data):
+        raise ValueError(f"its arrays, of {len(data)} numbers, {len(indices)} columns and {len(starts)} rows' starts, do not fit together")
+    # What scipy does with arrays that it is given can bring all of them into memory.
+    found = scipy.sparse.csr_matrix((rows, width), dtype=data.dtype)
+    found.data, found.indices, found.indptr = data, indices, starts
+    return found
+
+
+def _mapped(path: Path, member: ZipInfo) -> np.memmap:
+    """The array in a member of a zip file that is stored as it is."""
+    with path.open("rb") as file:
+        # The header beside the member is not as long as the one in the directory says.
+        file.seek(member.header_offset + 26)
+        file.seek(sum(np.frombuffer(file.read(4), "<u2").tolist()), 1)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if dtype.kind not in "fiub" or len(shape) != 1:
+            raise ValueError(f"its {member.filename} is of {dtype}, shape {shape}, which no list of numbers is")
+        return np.memmap(path, dtype, "r", file.tell(), shape) if shape[0] else np.empty(shape, dtype)
 
 
 def matrix_market(path: Path) -> scipy.sparse.csr_matrix:

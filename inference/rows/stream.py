@@ -18,7 +18,7 @@ from .parquet import ParquetSource
 from .shuffle import orders, spread
 from .sparse import SparseSource, is_sparse
 from .sparse_files import holds_sparse
-from .table import Table, as_table, checked_table
+from .table import Table, as_table, checked, checked_table
 
 LARGE = 2**30
 # What is looked at before any fit: so many rows, or as many as hold so many numbers.
@@ -67,17 +67,18 @@ class Rows:
         at_least(0, seed=seed, start=start)
         if size > len(self):
             raise ValueError(f"batch={size} is more than the {len(self)} rows; take a smaller one")
-        return (self._table(*part).x for part in self._source.read(size, seed, start))
+        return (checked(self._alike(*part), self.columns, pd.Index(part[0])) for part in self._source.read(size, seed, start))
 
     def head(self, count: int) -> Table:
         """At most `count` rows, evenly spread over all: for `read`, `check`, `start` and tracing. Raises as `batches`."""
         at_least(1, count=count)
-        return self._table(*self._source.sample(count))
+        rows, values = self._source.sample(count)
+        return checked_table(self._alike(rows, values), self.columns, pd.Index(rows), self.frame)
 
-    def _table(self, rows: np.ndarray, values: np.ndarray) -> Table:
+    def _alike(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         if values.shape != (len(rows), *self.row_shape):
             raise ValueError(f"{len(rows)} rows from row {rows[0]} on have shape {values.shape[1:]}, and the first has {self.row_shape}")
-        return checked_table(values.astype(float), self.columns, pd.Index(rows), self.frame)
+        return values.astype(float)
 
 
 def as_stream(x: Any) -> Rows | None:
@@ -85,7 +86,8 @@ def as_stream(x: Any) -> Rows | None:
 
     x: a NumPy memory map, a scipy sparse matrix or a DataFrame of sparse columns, a torch Dataset whose items are rows (tensors) or
         tuples that begin with one, a DataLoader of such a Dataset (its workers and `collate_fn` are used; the batches and their order
-        are not), a file of sparse rows, or a Parquet or NPY file of at least `LARGE` bytes.
+        are not), a file of sparse rows (an NPZ that `scipy.sparse.save_npz` did not compress stays on disk), or a Parquet or NPY file of
+        at least `LARGE` bytes.
 
     Raises:
         TypeError: a Dataset without length or numbered items, or items that are no rows.

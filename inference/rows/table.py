@@ -138,7 +138,13 @@ def _refuse_text(name: Any, values: pd.Series) -> None:
 
 
 def checked_table(array: np.ndarray, columns: list[str], index: pd.Index, frame: bool) -> Table:
-    """The table of `array` (rows, ...), in torch's default dtype. Raises ValueError for nothing, and for an infinite value."""
+    """The table of `array` (rows, ...), in torch's default dtype. Raises as `checked`."""
+    x = checked(array, columns, index)
+    return Table(x, columns, index, frame, _rounded(array, x, columns))
+
+
+def checked(array: np.ndarray, columns: list[str], index: pd.Index) -> Tensor:
+    """`array` (rows, ...) in torch's default dtype. Raises ValueError for nothing, and for an infinite value."""
     if len(array) == 0:
         raise ValueError("the table is empty: it has no rows")
     if array.size == 0:
@@ -149,7 +155,7 @@ def checked_table(array: np.ndarray, columns: list[str], index: pd.Index, frame:
         row, *rest = where = tuple(infinite[0].tolist())
         place = f"column {columns[rest[0]]!r}, row {label(index, row)}"
         raise ValueError(f"{place}: {array[where]} is infinite as {x.dtype}; remove it, or set it to NaN if it is missing")
-    return Table(x, columns, index, frame, _rounded(array, x, columns))
+    return x
 
 
 def _rounded(array: np.ndarray, x: Tensor, columns: list[str]) -> str | None:

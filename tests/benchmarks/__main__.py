@@ -16,6 +16,7 @@ SUBJECTS = (
     "hmm_fit",
     "hmm_posterior",
     "lda",
+    "corpus",
     "newsgroups",
     "rbm",
     "gan",

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
@@ -27,6 +28,10 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who reads has seen enough (`zoo list | head -1`); what is still to be written goes nowhere, at exit too.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (ValueError, LookupError, TypeError, OSError) as error:
             if "--traceback" in sys.argv:
                 raise

@@ -9,7 +9,8 @@ def matrix(vectors: dict[str, list[float]] | list[list[float]], vocabulary: int)
     are words, for vectors that are not equally long, and where all are zero."""
     rows = list(vectors.values() if isinstance(vectors, dict) else vectors)
     if len(rows) != vocabulary:
-        raise ValueError(f"there are {len(rows)} word vectors and {vocabulary} words; give one a word, in the order of the columns")
+        way = "hand in vectors.loc[counts.columns]" if isinstance(vectors, dict) else "give one a word, in the order of the columns"
+        raise ValueError(f"there are {len(rows)} word vectors and {vocabulary} words; {way}")
     sizes = {len(row) for row in rows}
     if len(sizes) > 1:
         raise ValueError(f"word vectors have from {min(sizes)} to {max(sizes)} numbers; all must have as many")
