@@ -1,10 +1,12 @@
 """ChEES-HMC: Hamiltonian Monte Carlo whose trajectory length is learnt, in warm-up, from all chains together.
 
 The length climbs the gradient of the Change in the Estimator of the Expected Square, E[(|x' - E x|^2 - |x - E x|^2)^2] / 4, where
-x and x' are the ends of a trajectory. All chains take equally many steps, so that none waits for another.
+x and x' are the ends of a trajectory, for each unit of the length, which is what it costs: the change alone would pay any price for a
+little more. All chains take equally many steps, so that none waits for another.
 
 Reference: Hoffman, Radul & Sountsov 2021, "An adaptive-MCMC scheme for setting trajectory lengths in Hamiltonian Monte Carlo",
-AISTATS; Kingma & Ba 2015 (Adam), ICLR.
+AISTATS; Sountsov & Hoffman 2021, "Focusing on difficult directions for learning HMC trajectory lengths", arXiv:2110.11576 (criteria by
+length); Kingma & Ba 2015 (Adam), ICLR.
 """
 
 import math
@@ -18,8 +20,8 @@ from .hmc import Info, Trajectory
 __all__ = ["Info", "Kernel"]
 
 RATE, FORGETTING = 0.025, 0.95
-# Of a Gaussian the criterion, which looks at squares, is best at the length 2.25, and means are best at pi.
-LONGER = math.pi / 2.25
+# Of a Gaussian the criterion, which looks at squares, is best at the length 1.6, and means are best at pi.
+LONGER = math.pi / 1.6
 
 
 class Kernel(hmc.Kernel):
@@ -49,11 +51,12 @@ class Kernel(hmc.Kernel):
 
 
 def _slope(tried: Trajectory) -> float:
-    """The criterion's derivative in the logarithm of the length, up to a factor; a trajectory counts as likely as it is accepted."""
+    """The slope of the criterion in the logarithm of the length, up to a positive factor; trajectories count as likely as they are accepted."""
     # A trajectory that ran away is never accepted, and its end would overflow.
     arrived = (tried.acceptance > 0)[:, None]
     start, end, momentum = (torch.where(arrived, t, 0.0).double() for t in (tried.start.position, tried.end.position, tried.end.momentum))
     share = (tried.acceptance / tried.acceptance.sum().clamp(min=1e-12))[:, None]
     before, after = start - (share * start).sum(0), end - (share * end).sum(0)
     change = after.square().sum(-1) - before.square().sum(-1)
-    return float((share[:, 0] * tried.time * change * (after * momentum).sum(-1)).sum())
+    # Of C / T in log T: that of C, less C itself, over T.
+    return float((share[:, 0] * (tried.time * change * (after * momentum).sum(-1) - 0.25 * change.square())).sum())
