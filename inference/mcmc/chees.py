@@ -5,8 +5,7 @@ x and x' are the ends of a trajectory, for each unit of the length, which is wha
 little more. All chains take equally many steps, so that none waits for another.
 
 Reference: Hoffman, Radul & Sountsov 2021, "An adaptive-MCMC scheme for setting trajectory lengths in Hamiltonian Monte Carlo",
-AISTATS; Sountsov & Hoffman 2021, "Focusing on difficult directions for learning HMC trajectory lengths", arXiv:2110.11576 (criteria by
-length); Kingma & Ba 2015 (Adam), ICLR.
+AISTATS, who take the change alone; Kingma & Ba 2015 (Adam), ICLR.
 """
 
 import math
@@ -51,7 +50,7 @@ class Kernel(hmc.Kernel):
 
 
 def _slope(tried: Trajectory) -> float:
-    """The slope of the criterion in the logarithm of the length, up to a positive factor; trajectories count as likely as they are accepted."""
+    """The slope of the criterion in the logarithm of the length, up to a positive factor; a trajectory counts as likely as accepted."""
     # A trajectory that ran away is never accepted, and its end would overflow.
     arrived = (tried.acceptance > 0)[:, None]
     start, end, momentum = (torch.where(arrived, t, 0.0).double() for t in (tried.start.position, tried.end.position, tried.end.momentum))
