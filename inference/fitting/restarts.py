@@ -172,7 +172,7 @@ class Batch:
             how = "converged after" if self._schedule.heard else "took all"
             self.stopped = f"{how} {self.done} steps: {self._schedule.reason}"
         elif last:
-            self.stopped = f"reached the limit of {self.done} steps with the loss still settling"
+            self.stopped = f"reached the limit of {self.done} steps with {self._schedule.unsettled}"
         if self._held and self._held.look(self._averaged):
             looks = self._recipe.patience
             self.stopped = f"converged after {self.done} steps: the rows held out have gained nothing for {looks} times {WINDOW} steps"

@@ -17,16 +17,19 @@ LEAST = 6 * WINDOW
 NEGLIGIBLE = 0.01
 LOUD = 0.5
 FEWEST = 2
+SETTLING = "the loss still settling"
 
 
 class Schedule(Protocol):
     """What a fit asks every step (`rate`) and every window (`done`).
 
     since: the step from which parameters are averaged. reason: why it is done, for the user. heard: whether the loss told so.
+    unsettled: what is amiss where it is not.
     """
 
     since: int
     reason: str
+    unsettled: str
     heard: bool
 
     def rate(self, step: int) -> float:
@@ -56,7 +59,7 @@ class Settling:
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self.since, self._drops, self._before = 0, 0, None
-        self.reason, self.heard = "a lower learning rate no longer lowers the loss", True
+        self.reason, self.unsettled, self.heard = "a lower learning rate no longer lowers the loss", SETTLING, True
 
     def rate(self, step: int) -> float:
         return FACTOR**self._drops
@@ -90,7 +93,7 @@ class Settling:
 class Constant:
     """One rate for all steps; the parameters of the second half are averaged."""
 
-    reason, heard = "the loss no longer falls", True
+    reason, unsettled, heard = "the loss no longer falls", SETTLING, True
 
     def __init__(self, steps: int) -> None:
         self.since = steps // 2
@@ -147,6 +150,7 @@ class Cycles(Constant):
         gained, noise = (before - now).nan_to_num(0).max(), noise.nan_to_num(0).max()
         self.heard = bool(noise <= LOUD)
         self.reason = f"twice the steps gained {max(float(gained), 0.0):.2g}, with a noise of {noise:.2g}"
+        self.unsettled = f"{SETTLING}: {self.reason}"
         return bool(gained <= ((1 + odds) * noise).clamp(min=NEGLIGIBLE))
 
 
