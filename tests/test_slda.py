@@ -50,7 +50,7 @@ def mixtures() -> np.ndarray:
 def test_coefficients_are_found_and_responses_foretold_as_well_as_by_regression_on_mixtures(mixtures):
     x, numbers, _ = planted()
     pair = zoo.create("slda", rows(x, numbers), topics=4, concentration=0.3)
-    fit = inference.svi(pair, rows(x, numbers), steps=200, device="cpu", compile=False)
+    fit = inference.svi(pair, rows(x, numbers), steps=200, schedule="cosine", device="cpu", compile=False)
     np.testing.assert_allclose(np.sort(fit.mean("coefficients")), TRUTH, atol=0.6)
     assert fit.mean("noise") == pytest.approx(1, abs=0.2)
     y = numbers.numpy()
@@ -67,7 +67,7 @@ def test_categories_are_told_about_as_well_as_by_regression_on_mixtures(mixtures
     x, _, categories = planted()
     known = rows(x, categories)
     pair = zoo.create("slda", known, topics=4, categories=3, concentration=0.3)
-    fit = inference.svi(pair, known, steps=200, device="cpu", compile=False)
+    fit = inference.svi(pair, known, steps=200, schedule="cosine", device="cpu", compile=False)
     found, y = fit.thinned(5).responses(x[NEW]).numpy(), categories.numpy().astype(int)
     np.testing.assert_allclose(found.sum(1), 1)
     theirs = LogisticRegression(C=10).fit(mixtures[KNOWN], y[KNOWN]).predict_proba(mixtures[NEW])
