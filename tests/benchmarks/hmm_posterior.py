@@ -7,7 +7,7 @@ ZOO_DATA to a folder that holds posteriordb for the first, which is passed over 
 
 from ..published import FOLDER
 from . import samplers
-from .samplers import named, table
+from .samplers import named, of_each, table
 
 # What it is, and transitions to warm up and to keep: NumPyro takes long for the second.
 POSTERIORS = {"hmm_example": ("hmm_example of posteriordb, T=100, K=2", 1000), "chain": ("Gaussian hidden Markov model, T=1000, K=3", 300)}
@@ -21,10 +21,9 @@ def main(quick: bool) -> None:
             print(f"\n{title}: ZOO_DATA does not hold posteriordb")
             continue
         sizes = {"posterior": posterior, "warmup": warmup, "draws": draws}
-        many = {**sizes, "warmup": warmup // 2, "draws": draws // 4, "chains": 64}
         sides = {
             f"NumPyro NUTS, 4 x {warmup, draws}": named(samplers.numpyro, chains=4, **sizes),
-            f"ours NUTS, 4 x {warmup, draws}": named(samplers.ours, kernel="nuts", chains=4, **sizes),
-            f"ours ChEES, 64 x {many['warmup'], many['draws']}": named(samplers.ours, kernel="chees", **many),
+            **of_each("nuts", "mams", chains=4, **sizes),
+            **of_each("nuts", "chees", "mams", chains=64, posterior=posterior, warmup=warmup // 2, draws=draws // 4),
         }
         table(f"{title}; chains x (warm-up, draws)", sides, next(iter(sides)))

@@ -1,7 +1,7 @@
 """Samplers on an enumerated mixture of 1000 numbers, beside NumPyro's NUTS and Pyro's; and R-hat as chains are added."""
 
 from . import samplers
-from .samplers import named, table
+from .samplers import named, of_each, table
 
 CHAINS = (4, 16, 64, 256)
 
@@ -10,13 +10,11 @@ def main(quick: bool) -> None:
     """Print effective draws a second, and R-hat of both sides with 4 to 256 chains."""
     long, short = ((100, 100), (20, 10)) if quick else ((1000, 1000), (200, 200))
     sizes = {"posterior": "mixture", "warmup": long[0], "draws": long[1]}
-    many = {**sizes, "chains": 64, "warmup": 3 * long[0] // 10}
     sides = {
         f"NumPyro NUTS, enumerating, 4 x {long}": named(samplers.numpyro, chains=4, **{**sizes, "posterior": "enumerated"}),
         f"NumPyro NUTS, 4 x {long}": named(samplers.numpyro, chains=4, **sizes),
-        f"ours NUTS, 4 x {long}": named(samplers.ours, kernel="nuts", chains=4, **sizes),
-        f"ours NUTS, 64 x ({many['warmup']}, {many['draws']})": named(samplers.ours, kernel="nuts", **many),
-        f"ours ChEES, 64 x ({many['warmup']}, {many['draws']})": named(samplers.ours, kernel="chees", **many),
+        **of_each("nuts", "mams", chains=4, **sizes),
+        **of_each("nuts", "chees", "mams", chains=64, **{**sizes, "warmup": 3 * long[0] // 10}),
         f"Pyro NUTS, 1 x {short}": named(samplers.pyro, posterior="mixture", warmup=short[0], draws=short[1]),
     }
     table("mixture of two Gaussians, 1000 rows; chains x (warm-up, draws)", sides, next(iter(sides)))

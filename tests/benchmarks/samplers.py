@@ -34,6 +34,12 @@ def ours(posterior: str, kernel: str, chains: int, warmup: int, draws: int, comp
     return _cold_and_warm(sample)
 
 
+def of_each(*kernels: str, chains: int, warmup: int, draws: int, posterior: str) -> dict[str, Callable[[], Measured]]:
+    """Ours by each of the kernels, as sides of a table."""
+    sizes = {"posterior": posterior, "chains": chains, "warmup": warmup, "draws": draws}
+    return {f"ours {kernel}, {chains} x {warmup, draws}": named(ours, kernel=kernel, **sizes) for kernel in kernels}
+
+
 def numpyro(posterior: str, chains: int, warmup: int, draws: int, dense: bool = False) -> Measured:
     """NumPyro's NUTS with its chains vectorised."""
     import jax

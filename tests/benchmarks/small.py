@@ -5,7 +5,7 @@ middle.
 """
 
 from . import samplers
-from .samplers import named, table
+from .samplers import named, of_each, table
 
 TITLES = {
     "schools": "eight schools, non-centred, 10 parameters",
@@ -19,10 +19,9 @@ def main(quick: bool) -> None:
     warmup, draws = (100, 100) if quick else (1000, 1000)
     for posterior, title in TITLES.items():
         sizes = {"posterior": posterior, "warmup": warmup, "draws": draws}
-        many = {**sizes, "warmup": warmup // 2, "draws": draws // 4, "chains": 64}
         sides = {f"NumPyro NUTS, 4 x {warmup, draws}": named(samplers.numpyro, chains=4, **sizes)}
         if posterior == "gaussian":
             sides[f"NumPyro NUTS, dense, 4 x {warmup, draws}"] = named(samplers.numpyro, chains=4, dense=True, **sizes)
-        sides[f"ours NUTS, 4 x {warmup, draws}"] = named(samplers.ours, kernel="nuts", chains=4, **sizes)
-        sides[f"ours ChEES, 64 x {many['warmup'], many['draws']}"] = named(samplers.ours, kernel="chees", **many)
+        sides |= of_each("nuts", "mams", chains=4, **sizes)
+        sides |= of_each("nuts", "chees", "mams", chains=64, posterior=posterior, warmup=warmup // 2, draws=draws // 4)
         table(f"{title}; chains x (warm-up, draws)", sides, next(iter(sides)))
