@@ -57,7 +57,7 @@ class Pair(PyroModule):
       `NestedPermutation`, `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
     - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
-    - `angles`: of each column along the last axis of rows, whether it holds angles in radians, of which whole turns are nothing.
+    - `angles`: of each column along the last axis of rows, where a turn begins, if it holds angles in radians; else None.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
     - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
       data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
@@ -96,7 +96,7 @@ class Pair(PyroModule):
     any_length: ClassVar[bool] = False
     undirected: ClassVar[bool] = False
     covariates: int = 0
-    angles: tuple[bool, ...] = ()
+    angles: tuple[float | None, ...] = ()
     picture: ClassVar[Callable[[Any], Any] | None] = None
 
     # Annotated only: a concrete method here would shadow one that a subclass assigns as a module.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import inference
 import zoo
+from inference.diagnostics.codes import codes
 from tests.oracles import dmm as oracle
 
 STEPS = 12
@@ -115,3 +116,9 @@ def test_series_of_another_length_and_new_ones():
     assert posterior.encode(x[:, :5]).mean.shape == (60, 5, 2)
     assert posterior.score(x[:, :5]).shape == (60,)
     assert posterior.generate(7).shape == (7, STEPS, 2)
+
+
+def test_a_state_counts_once_among_the_latents_of_a_row_though_it_has_a_number_a_step():
+    x = fading(holes=False)
+    posterior = inference.svi(zoo.create("dmm", x, states=3, hidden=[4], memory=4), x, steps=5, **RUN)
+    assert next(codes(posterior)).evidence.split(" latents")[0].endswith("of 3")

@@ -83,7 +83,8 @@ def test_vectors_by_word_are_held_against_the_columns_and_saved(tmp_path):
         (pd.DataFrame(np.ones((30, 2))), r"30 word vectors and 25 words; hand in vectors.loc\[counts.columns\]"),
         ([[1.0, 2.0]] * 24 + [[1.0]], "from 1 to 2 numbers"),
         (np.zeros((25, 2)), "all word vectors are zero"),
-        (np.full((25, 2), np.nan), "vectors=.*finite"),
+        (np.full((25, 2), np.nan), r"25 of 25 word vectors are not finite, those of 0, 1, 2, \.\.\.; drop"),
+        (pd.DataFrame(np.diag([1.0] * 23 + [np.inf] * 2), WORDS[:25]), "2 of 25 word vectors are not finite, those of 'w23', 'w24'; drop"),
         (pd.DataFrame(np.ones((25, 2)), ["a"] * 25), "more than one row 'a'"),
     ],
 )

@@ -137,3 +137,10 @@ def test_a_program_may_look_at_values_that_depend_on_no_argument_and_at_no_other
     assert written(lambda x: [x * 2 if HELD.sum() > 0 else x], [torch.ones(3)])(torch.ones(3))[0].tolist() == [2.0, 2.0, 2.0]
     with pytest.raises(RuntimeError, match=r"looks at the value of a tensor .*; torch\.where"):
         written(lambda x: [x * float(x.sum())], [torch.ones(3)])
+
+
+def test_what_no_graph_can_hold_runs_interpreted(caplog):
+    generator = torch.Generator().manual_seed(0)
+    function = traced(lambda x: x + torch.rand(3, generator=generator), torch.zeros(3), missing=False)
+    assert not torch.equal(function(torch.zeros(3)), function(torch.zeros(3)))
+    assert "an operator is given a Generator" in caplog.text

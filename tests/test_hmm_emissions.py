@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import ive
-from scipy.stats import norm, vonmises
+from scipy.stats import multivariate_t, norm, vonmises
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
@@ -17,7 +17,7 @@ from inference.graphs.graph import graph_of, traced
 from inference.native.emitter import decompositions
 from inference.native.routine import Routine
 from zoo.distributions.mixed import Mixed
-from zoo.series.von_mises import VonMises
+from zoo.series.von_mises import PlanarCauchy, VonMises
 
 QUICK = {"device": "cpu", "compile": False, "progress": False}
 CONCENTRATIONS, AT = torch.tensor([1e-9, 0.3, 2.0, 40.0, 1e3, 1e6]), torch.tensor([0.0, 3.1, 0.4, 0.9, 1.01, 1.0005])
@@ -65,6 +65,34 @@ def test_draws_of_angles_have_the_law_and_are_batched():
         variance = 0.5 * (1 + ive(2, kappa) / ive(0, kappa)) - (ive(1, kappa) / ive(0, kappa)) ** 2
         assert off.cos().mean().item() == pytest.approx(ive(1, kappa) / ive(0, kappa), abs=5 * (variance / 10_000) ** 0.5)
         assert abs(off.sin().mean().item()) < 5 * (ive(1, kappa) / (kappa * ive(0, kappa)) / 10_000) ** 0.5
+
+
+def test_vectors_of_the_plane_have_the_law_of_students_with_one_degree_of_freedom():
+    law, at = PlanarCauchy(torch.tensor([2.0, 0.5])), torch.tensor([[0.3, -4.0], [1e3, 2.0]])
+    for scale, point, found in zip((2.0, 0.5), at, law.log_prob(at), strict=True):
+        assert found.item() == pytest.approx(multivariate_t(shape=scale**2 * np.eye(2), df=1).logpdf(point), rel=1e-10)
+    torch.manual_seed(0)
+    # Half of all lengths are within the root of three scales.
+    within = law.sample((4000,)).norm(dim=-1) < 3**0.5 * law.scale
+    np.testing.assert_allclose(within.double().mean(0), 0.5, atol=4 * 0.5 / 4000**0.5)
+
+
+@pytest.mark.parametrize("turn", [0.0, -math.pi])
+def test_answers_about_angles_lie_where_the_data_do(turn):
+    rng = np.random.default_rng(0)
+    state = np.arange(200) // 20 % 2
+    x = np.remainder(rng.vonmises(np.where(state, 2.9, 3.8), 20.0) - turn, 2 * math.pi)[None] + turn
+    pair = zoo.create("hmm", x, states=2, emission="von_mises")
+    assert pair.hyperparameters["turn"] == turn
+    fit = inference.svi(pair, x, steps=150, draws=100, **QUICK)
+    holes = x.copy()
+    holes[0, ::7] = np.nan
+    # The root mean square of an angle by its direction is about 1 / sqrt(20), or twice that where the state is not sure.
+    assert np.abs(np.exp(1j * fit.impute(holes).mean.numpy()) - np.exp(1j * x))[0, ::7].mean() < 0.4
+    for told in (fit.impute(holes).mean, fit.generate(3), fit.forecast(x, steps=2).mean):
+        assert turn - 0.01 < told.min() <= told.max() < turn + 2 * math.pi + 0.01
+    assert fit.check(draws=200).unlikely.empty
+    assert fit.to_arviz(groups="prior")["prior"]["concentrations"].shape[-2:] == (2, 1)
 
 
 def test_a_mixture_fills_what_is_missing_by_what_is_seen():

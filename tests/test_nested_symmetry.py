@@ -87,3 +87,16 @@ def test_sites_that_do_not_fit_are_refused_by_name(site, shape):
     draws = {**_draws(), site: torch.zeros(CHAINS, DRAWS, *shape)}
     with pytest.raises(ValueError, match=r"acts on 2 groups of as many members each, not on axes of length .*(shares|parts) \["):
         NESTED.align(draws)
+
+
+def test_groups_are_told_apart_by_what_they_have_beside_their_members():
+    torch.manual_seed(0)
+    noise = torch.randn(CHAINS, DRAWS, GROUPS, MEMBERS)
+    rates = torch.tensor([2.0, 12.0]) + 0.1 * torch.randn(CHAINS, DRAWS, GROUPS)
+    swapped = torch.rand(CHAINS, DRAWS, 1) < 0.5
+    told = {"parts": noise, "rates": torch.where(swapped, rates.flip(-1), rates)}
+    symmetry = NestedPermutation({"parts": (0, 1)}, order="parts", told_by=("parts", "rates"), groups=GROUPS, by_group={"rates": 0})
+    found = symmetry.align(told)["rates"]
+    assert sorted(found.mean((0, 1)).round().tolist()) == [2.0, 12.0]
+    assert found.std((0, 1)).max() < 0.2
+    assert torch.equal(symmetry.invariants(told)["rates"], rates)

@@ -63,6 +63,26 @@ def test_coefficients_are_found_and_responses_foretold_as_well_as_by_regression_
     np.testing.assert_allclose(imputed.mean[:, -1], mean[:30], atol=0.5)
 
 
+def test_noise_is_as_wide_as_by_quadrature_after_few_steps():
+    """Topics that share no word, so that mixtures are all but known; then coefficients are integrated out, and the noise by a grid."""
+    torch.manual_seed(0)
+    mixture = (2.5**0.5 * torch.randn(400, 2)).softmax(-1)
+    words = torch.distributions.Multinomial(100, mixture @ torch.eye(2).repeat_interleave(3, 1) / 3).sample()
+    x = torch.cat([words, (mixture @ torch.tensor([-1.0, 1.0]) + torch.randn(400))[:, None]], 1)
+    pair = zoo.create("slda", x, topics=2, concentration=0.3)
+    given, known = pair.hyperparameters, mixture.numpy()
+    noise = np.linspace(0.7, 1.4, 500)
+    values, axes = np.linalg.eigh(known @ known.T)
+    scales = np.sqrt((given["coefficient_scale"] * given["spread"]) ** 2 * values.clip(0) + noise[:, None] ** 2)
+    logs = norm.logpdf(axes.T @ (x[:, -1].numpy() - given["center"]), 0, scales).sum(1) + norm.logpdf(noise, 0, given["spread"])
+    weights = np.exp(logs - logs.max())
+    mean = np.average(noise, weights=weights)
+    sd = np.sqrt(np.average(np.square(noise - mean), weights=weights))
+    found = inference.svi(pair, x, steps=50, draws=1000, device="cpu", compile=False).draws["noise"]
+    assert found.mean().item() == pytest.approx(mean, abs=0.5 * sd)
+    assert found.std().item() == pytest.approx(sd, rel=0.2)
+
+
 def test_categories_are_told_about_as_well_as_by_regression_on_mixtures(mixtures):
     x, _, categories = planted()
     known = rows(x, categories)

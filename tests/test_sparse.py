@@ -139,10 +139,21 @@ def test_a_matrix_by_columns_is_read_all_the_same(saved, tmp_path):
         ({"data": np.ones(2)}, "do not fit together"),
         ({"data": np.ones((2, 2))}, r"data\.npy is of float64, shape \(2, 2\)"),
         ({"indices": np.array([1, 2, 0, 7])}, "a number in column 7, and there are 3 columns"),
+        ({"indices": COUNTS.indices.astype(float)}, "its columns are of float64"),
+        ({"indptr": np.array([0, 3, 2, 4])}, "do not fit together"),
+        ({"shape": np.array(3)}, "its shape is 3, and a matrix has two axes"),
+        ({"indices": None}, "it has no 'indices'"),
     ],
 )
 def test_a_file_whose_arrays_contradict_each_other_is_refused(changed, said, tmp_path):
     arrays = {"data": COUNTS.data, "indices": COUNTS.indices, "indptr": COUNTS.indptr, "shape": COUNTS.shape, "format": b"csr"}
-    np.savez(tmp_path / "texts.npz", **arrays | changed)
+    np.savez(tmp_path / "texts.npz", **{name: array for name, array in (arrays | changed).items() if array is not None})
     with pytest.raises(ValueError, match=said):
         as_table(tmp_path / "texts.npz")
+
+
+def test_numbers_in_another_machines_order_of_bytes_are_read(tmp_path):
+    scipy.sparse.save_npz(tmp_path / "texts.npz", COUNTS, compressed=False)
+    arrays = dict(np.load(tmp_path / "texts.npz"))
+    np.savez(tmp_path / "texts.npz", **arrays | {"data": arrays["data"].astype(">f8")})
+    np.testing.assert_array_equal(as_table(tmp_path / "texts.npz").x, COUNTS.toarray())

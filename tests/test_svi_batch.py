@@ -143,7 +143,7 @@ def test_cycles_tell_what_twice_the_steps_gained_and_not_what_a_lower_rate_did()
     assert loud.done(9 * floor + 20 * noise, True)
     assert not loud.heard
     assert not falling.done(9 * floor + noise - torch.linspace(0, 9, 900)[:, None], True)
-    assert falling.unsettled.startswith("the loss still settling: twice the steps gained 5.5")
+    assert falling.unsettled.startswith("the loss still settling: twice the steps gained 5.5 nats")
 
 
 @pytest.mark.parametrize(

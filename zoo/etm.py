@@ -22,7 +22,8 @@ from .topics.gibbs import swept
 from .topics.slopes import of_sums
 from .topics.word_vectors import factored, matrix, regressed
 
-Vector = Annotated[list[float], Field(min_length=1)]
+# What is not finite is refused by name, in `matrix`.
+Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=True)]], Field(min_length=1)]
 
 
 class EmbeddedTopics(Pair):

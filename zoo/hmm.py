@@ -1,5 +1,6 @@
 """Hidden Markov model."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import pyro
@@ -44,6 +45,9 @@ class HiddenMarkovModel(SwitchingPair):
     and is too narrow where they are not. Dwell times are in logarithms because under a flat prior they have no finite mean: a state
     may never be left. Quantiles carry over: the median of the steps is the exponential of the median here.
 
+    Of angles the draws hold `directions`, the cosine and sine of where those of a state point to, and `concentrations`. Answers are
+    told on the turn that the data are told on (`turn`).
+
     With covariates, the last C columns of a step, which are given and not modelled, this is an input-output hidden Markov model, or a
     switching regression (`zoo/series/effects.py`). An effect is that of one unit of a covariate, and what is said of transitions and
     emissions holds where covariates are at their means. They may be missing past the end of a series only.
@@ -79,6 +83,7 @@ class HiddenMarkovModel(SwitchingPair):
         lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
         components: mixture: M, of how many normal laws each state mixes.
         sharpness: von_mises: prior scale of a concentration, of which the median is 1.7 times as large.
+        turn: von_mises: where a turn begins, from which angles are told, in radians. Read off the data: 0 where none is below, else -pi.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class HiddenMarkovModel(SwitchingPair):
         lag_scale: PositiveFloat = 0.5,
         components: PositiveInt = 2,
         sharpness: PositiveFloat = 2.0,
+        turn: float = -math.pi,
         covariates: NonNegativeInt = 0,
         act_on: Literal["transition", "emission", "both"] = "both",
         effect_scale: PositiveFloat = 1.0,
@@ -110,7 +116,7 @@ class HiddenMarkovModel(SwitchingPair):
         center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
-        options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness}
+        options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness, "turn": turn}
         self.emission = make(emission, states, center[:dim], spread[:dim], options)
         self.register_buffer("means", center[dim:] if covariates else None)
         self._take_covariates(act_on, spread, effect_scale)

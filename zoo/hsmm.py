@@ -1,5 +1,6 @@
 """Hidden semi-Markov model."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import pyro
@@ -65,6 +66,7 @@ class HiddenSemiMarkovModel(SwitchingPair):
         lag_scale: autoregressive: prior scale of a coefficient, in units of the columns' spreads.
         components: mixture: M, of how many normal laws each state mixes.
         sharpness: von_mises: prior scale of a concentration, of which the median is 1.7 times as large.
+        turn: von_mises: where a turn begins, from which angles are told, in radians. Read off the data: 0 where none is below, else -pi.
     """
 
     def __init__(
@@ -90,12 +92,13 @@ class HiddenSemiMarkovModel(SwitchingPair):
         lag_scale: PositiveFloat = 0.5,
         components: PositiveInt = 2,
         sharpness: PositiveFloat = 2.0,
+        turn: float = -math.pi,
     ) -> None:
         self.states, self.dim, self.longest = states, dim, longest
         center, spread = by_column("center", center, dim), by_column("spread", spread, dim)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
-        options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness}
+        options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness, "turn": turn}
         self.emission = make(emission, states, center, spread, options)
         if duration == "categorical":
             self.durations = CategoricalDurations(states, longest, smoothing)

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 def turned(pair: "Pair", values: Tensor) -> Tensor:
     """Draws (draw, rows, ...), the angles among them by whole turns to within half a turn of the mean direction of a value's draws, so that
-    their mean, their spread and their quantiles are those of what they stand for."""
-    if not any(pair.angles):
+    their mean, their spread and their quantiles are those of what they stand for. That direction is where the data have a turn."""
+    known = [angle is not None for angle in pair.angles]
+    if not any(known):
         return values
-    towards = torch.atan2(values.sin().mean(0), values.cos().mean(0))
+    begin = values.new_tensor([angle or 0.0 for angle in pair.angles])
+    towards = begin + torch.remainder(torch.atan2(values.sin().mean(0), values.cos().mean(0)) - begin, 2 * math.pi)
     near = towards + torch.remainder(values - towards + math.pi, 2 * math.pi) - math.pi
-    return torch.where(torch.tensor(pair.angles, device=values.device), near, values)
+    return torch.where(torch.tensor(known, device=values.device), near, values)

@@ -63,12 +63,22 @@ def codes(posterior: "Posterior") -> Iterator[Finding]:
         return
     table = posterior.table
     if len(table) > 1:
-        yield _used(used(posterior, table))
+        yield _used(_each(posterior, used(posterior, table)))
     if "log_likelihood" in posterior.pair.unsuited:
         advice = "Judge it by posterior.reconstruct on rows that it was not given."
         yield Finding("codes", "note", "each row's is a point: nothing tells how sure it is, and a row has no density.", advice)
     else:
         yield from _guide(posterior, _some(table))
+
+
+def _each(posterior: "Posterior", found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same, where rows are series and a latent has one axis more than `dims` names, the steps: whether it is used at any of them."""
+    pair, steps = posterior.pair, posterior.table.x.shape[1:2]
+
+    def by_step(name: str, u: np.ndarray) -> bool:
+        return pair.any_length and u.shape[:1] == steps and u.ndim > len(pair.dims.get(name, ("",)))
+
+    return {name: u.any(0) if by_step(name, u) else u for name, u in found.items()}
 
 
 def _used(found: dict[str, np.ndarray]) -> Finding:
@@ -78,7 +88,7 @@ def _used(found: dict[str, np.ndarray]) -> Finding:
         advice = "The model ignores its latents: try fewer of them, a simpler decoder, another lr, or more steps."
         return Finding("active latents", "failure", f"{text}: the guide has collapsed to the prior.", advice)
     if active < total:
-        return Finding("active latents", "note", f"{text}; the others are at their prior.", "As many latents would do.")
+        return Finding("active latents", "note", f"{text}; the others are at their prior.", f"{active} would do.")
     return Finding("active latents", "good", f"{text}.", "")
 
 

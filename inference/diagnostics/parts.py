@@ -65,7 +65,8 @@ def matched(posterior: "Posterior", other: "Posterior", *, n: int = 10) -> pd.Da
         raise ValueError(f"{posterior.name} and {other.name} are of different pairs, whose parts cannot be matched")
     parts = declared(posterior)
     if parts is None:
-        raise TypeError(f"{type(posterior.pair).__name__} has no parts that may be numbered in any order")
+        name = type(posterior.pair).__name__
+        raise TypeError(f"{name} has no parts that may be numbered in any order, or has parts of parts, which are not matched")
     here, there = ({name: f.mean((0, 1)).cpu().numpy() for name, f in _features(p, parts.symmetry).items()} for p in (posterior, other))
     for name in here:
         if name not in there or here[name].shape[1] != there[name].shape[1]:

@@ -149,7 +149,7 @@ class Cycles(Constant):
         before, now, noise, odds = _compared(short[-(len(short) // 3) :], long[-(len(long) // 3) :])
         gained, noise = (before - now).nan_to_num(0).max(), noise.nan_to_num(0).max()
         self.heard = bool(noise <= LOUD)
-        self.reason = f"twice the steps gained {max(float(gained), 0.0):.2g}, with a noise of {noise:.2g}"
+        self.reason = f"twice the steps gained {max(float(gained), 0.0):.2g} nats, with a noise of {noise:.2g}"
         self.unsettled = f"{SETTLING}: {self.reason}"
         return bool(gained <= ((1 + odds) * noise).clamp(min=NEGLIGIBLE))
 

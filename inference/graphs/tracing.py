@@ -10,6 +10,8 @@ from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+WORDS = (str, int, float, bool, complex, torch.dtype, torch.device, torch.layout, torch.memory_format, type(None))
+
 
 def written(function: Callable[..., list[Tensor]], leaves: list[Tensor], simpler: dict[Any, Callable] | None = None) -> fx.GraphModule:
     """`function` as a graph of torch's operators, for arguments of the shapes of `leaves`, on which it is run.
@@ -19,7 +21,8 @@ def written(function: Callable[..., list[Tensor]], leaves: list[Tensor], simpler
     Arguments:
         simpler: what to do in place of operators, in terms of others.
 
-    Raises RuntimeError where it looks at the value of what it computes from `leaves`, as an `if` does.
+    Raises RuntimeError where it looks at the value of what it computes from `leaves`, as an `if` does, or hands an operator what no graph
+    can hold. What leaves torch (`.numpy()`) is not seen, and stays as it is now.
     """
     tracer = _Tracer(simpler or {})
     for leaf in leaves:
@@ -54,7 +57,7 @@ class _Tracer(TorchDispatchMode):
             simpler = self._simpler[func](*args, **kwargs) if func in self._simpler else func.decompose(*args, **kwargs)
         if simpler is not NotImplemented:
             return simpler
-        given = map_aggregate((args, kwargs), lambda a: self._node(a) if isinstance(a, Tensor) else a)
+        given = map_aggregate((args, kwargs), self._word)
         node = self._graph.call_function(func, *given)
         varying = torch.Tag.nondeterministic_seeded in func.tags or not self._varying.isdisjoint(node.all_input_nodes)
         if varying and torch.Tag.data_dependent_output in func.tags:
@@ -73,6 +76,13 @@ class _Tracer(TorchDispatchMode):
             node.meta["val"] = tuple(_like(part) if isinstance(part, Tensor) else part for part in result)
             for place, part in enumerate(result):
                 self._note(self._graph.call_function(operator.getitem, (node, place)), part, varying)
+
+    def _word(self, argument: Any) -> Any:
+        if isinstance(argument, Tensor):
+            return self._node(argument)
+        if not isinstance(argument, WORDS):
+            raise RuntimeError(f"an operator is given a {type(argument).__name__}, for which graphs have no word")
+        return argument
 
     def _node(self, tensor: Tensor) -> fx.Node:
         """What the tensor was made by; one that comes from elsewhere is held."""

@@ -19,8 +19,8 @@ from .hmc import Info, Trajectory
 __all__ = ["Info", "Kernel"]
 
 RATE, FORGETTING = 0.025, 0.95
-# Of a Gaussian the criterion, which looks at squares, is best at the length 1.6, and means are best at pi.
-LONGER = math.pi / 1.6
+# Of a Gaussian the criterion, which looks at squares, is best at the length pi / 2, and means are best at pi.
+LONGER = 2.0
 
 
 class Kernel(hmc.Kernel):

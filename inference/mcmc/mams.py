@@ -23,7 +23,7 @@ __all__ = ["Info", "Kernel"]
 class Kernel(hmc.Kernel):
     """Transitions of all chains by microcanonical trajectories, as long as HMC's.
 
-    Their 0.9 is a better acceptance only of posteriors far from normal; and a length learnt as `chees` learns it is no better than pi.
+    Theirs are accepted with a probability of 0.9, not 0.8, and their length is tuned by autocorrelations.
     """
 
     # At a constant speed none runs away; but where steps are too long for what is passed through, so much is lost.

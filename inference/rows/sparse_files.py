@@ -21,19 +21,33 @@ def holds_sparse(path: Path) -> bool:
 
 def scipy_npz(path: Path) -> scipy.sparse.spmatrix:
     """The matrix that `scipy.sparse.save_npz` wrote. One of rows that was saved with compressed=False stays on disk, as three memory maps:
-    its rows are read as they are needed. Raises ValueError where these contradict each other."""
+    its rows are read as they are needed. Raises ValueError where a part is missing, or parts contradict each other."""
     with ZipFile(path) as file:
-        kind, (rows, width) = (np.lib.format.read_array(file.open(f"{name}.npy")).tolist() for name in ("format", "shape"))
-        members = {name: file.getinfo(f"{name}.npy") for name in ("data", "indices", "indptr")} if kind == b"csr" else {}
-    if not members or any(member.compress_type != ZIP_STORED for member in members.values()):
+        kind, shape = (np.lib.format.read_array(file.open(_member(file, name))) for name in ("format", "shape"))
+        if shape.shape != (2,):
+            raise ValueError(f"its shape is {shape.tolist()}, and a matrix has two axes")
+        members = [_member(file, name) for name in ("data", "indices", "indptr")] if kind == b"csr" else []
+    if not members or any(member.compress_type != ZIP_STORED for member in members):
         return scipy.sparse.load_npz(path)
-    data, indices, starts = (_mapped(path, member) for member in members.values())
-    if len(starts) != rows + 1 or starts[0] != 0 or not starts[-1] == len(indices) == len(data):
+    (rows, width), mapped = shape.tolist(), [_mapped(path, member) for member in members]
+    # scipy has no numbers in another machine's order of bytes.
+    if not mapped[0].dtype.isnative:
+        return scipy.sparse.csr_matrix((mapped[0].astype(mapped[0].dtype.newbyteorder("=")), *mapped[1:]), (rows, width))
+    data, indices, starts = mapped
+    if not all(np.issubdtype(part.dtype, np.integer) for part in (indices, starts)):
+        raise ValueError(f"its columns are of {indices.dtype} and its rows' starts of {starts.dtype}, and both should be whole numbers")
+    if len(starts) != rows + 1 or starts[0] != 0 or not starts[-1] == len(indices) == len(data) or (np.diff(starts) < 0).any():
         raise ValueError(f"its arrays, of {len(data)} numbers, {len(indices)} columns and {len(starts)} rows' starts, do not fit together")
     # What scipy does with arrays that it is given can bring all of them into memory.
     found = scipy.sparse.csr_matrix((rows, width), dtype=data.dtype)
     found.data, found.indices, found.indptr = data, indices, starts
     return found
+
+
+def _member(file: ZipFile, name: str) -> ZipInfo:
+    if f"{name}.npy" not in file.namelist():
+        raise ValueError(f"it has no {name!r}, which scipy.sparse.save_npz writes")
+    return file.getinfo(f"{name}.npy")
 
 
 def _mapped(path: Path, member: ZipInfo) -> np.memmap:

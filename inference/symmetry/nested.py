@@ -19,7 +19,8 @@ class NestedPermutation(Permutation):
     groups: G.
     by_group: the sites that count groups and no members -> the axis that does, or two.
     order: the site by which they are told in the same order: members by its first entry, groups by that of their last member.
-    told_by: the sites, of those that count members once, that tell groups and members apart, by default all.
+    told_by: the sites, of those that count members once, that tell groups and members apart, by default all; and of those that count
+        groups only, that tell groups apart.
 
     An element holds, for each member of each group of the result, which of the G K members it was: (chain, draw, G K), those of a
     group one after the other. Which group is which is found by how well its members match, each group's in their own best order.
@@ -78,8 +79,9 @@ class NestedPermutation(Permutation):
         return (group[..., None] * members + member).flatten(-2)
 
     def invariants(self, draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What no element changes of every site that counts members once: its values over all members sorted."""
-        found = {}
+        """What no element changes of every site that counts members once, or groups: its values over all of them sorted."""
+        counted = {name: axis for name, axis in self.by_group.items() if name in draws and isinstance(axis, int)}
+        found = {name: draws[name].sort(2 + axis).values for name, axis in counted.items()}
         for name, axes in self.present(draws).items():
             if len(axes) == 2:
                 ahead = draws[name].movedim([2 + axis for axis in axes], (2, 3))
@@ -100,6 +102,17 @@ class NestedPermutation(Permutation):
         """G K, how many members there are in all."""
         name, axes = next(iter(self.present(draws).items()))
         return self.groups * draws[name].shape[2 + axes[1]]
+
+    def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
+        found = super()._columns(draws)
+        if found is None:
+            return None
+        each = found.shape[2] // self.groups
+        told = {name: axis for name, axis in self.by_group.items() if name in draws and name in self.told_by}
+        axes = {name: axis if isinstance(axis, tuple) else (axis,) for name, axis in told.items()}
+        # All members of a group have what tells the group: it has no say in which of them is which.
+        shared = [Permutation.columns(self, draws[name], axes[name]).flatten(3).repeat_interleave(each, 2) for name in told]
+        return torch.cat([found, *shared], -1)
 
     def columns(self, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
         if len(axes) == 3:

@@ -1,5 +1,6 @@
 """What pairs have in common whose series switch between hidden states, each of which shows something of its own."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,8 @@ class SwitchingPair(Pair):
         whole = table.x.reshape(*table.x.shape[:2], -1)
         own, _ = replace(table, x=whole).parted(covariates)
         most = own.x.flatten(0, 1).nan_to_num().amax(0).clamp(1, 1e6).long()
-        return {"dim": len(most), "categories": (most + 1).tolist(), **center_and_spread(whole.flatten(0, 1))}
+        turn = 0.0 if bool((own.x.nan_to_num() >= 0).all()) else -math.pi
+        return {"dim": len(most), "categories": (most + 1).tolist(), "turn": turn, **center_and_spread(whole.flatten(0, 1))}
 
     def check(self, table: Table, fitting: bool) -> None:
         series_checks.series(table, self.dim, self.covariates)
@@ -58,11 +60,12 @@ class SwitchingPair(Pair):
         if not members:
             return Permutation(by_state, order=shown[0], told_by=shown)
         parts = {site: (0, axis) for site, axis in members.items()}
-        return NestedPermutation(parts, order=next(iter(parts)), told_by=tuple(parts), groups=self.states, by_group=by_state)
+        return NestedPermutation(parts, order=next(iter(parts)), told_by=shown, groups=self.states, by_group=by_state)
 
     @property
-    def angles(self) -> tuple[bool, ...]:
-        return (*(name == "von_mises" for name in self.families), *[False] * self.covariates)
+    def angles(self) -> tuple[float | None, ...]:
+        turn = self.hyperparameters["turn"]
+        return (*(turn if name == "von_mises" else None for name in self.families), *[None] * self.covariates)
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:

@@ -68,12 +68,12 @@ class Gaussian(PyroModule):
         return (left / shared.noise.square())[..., None] * shared.coefficients
 
     def start(self, response: Tensor, mixture: Tensor) -> None:
-        """Least squares, a little shrunk towards the mean."""
+        """Least squares, a little shrunk towards the mean, and as sure of the noise as so many responses make one."""
         y, seen = observed((response - self.center) / self.spread)
-        known = mixture * seen[:, None]
+        known, count = mixture * seen[:, None], seen.sum().clamp(min=1).to(mixture)
         self.q_loc = torch.linalg.solve(known.mT @ known + LITTLE * torch.eye(mixture.shape[1]).to(known), known.mT @ y)
-        left = torch.where(seen, y - mixture @ self.q_loc, 0.0).square().sum() / seen.sum().clamp(min=1)
-        self.q_noise = left.clamp(min=NEAR**2).log() / 2
+        left = torch.where(seen, y - mixture @ self.q_loc, 0.0).square().sum() / count
+        self.q_noise, self.q_noise_scale = left.clamp(min=NEAR**2).log() / 2, (2 * count).rsqrt()
 
     def wrong(self, response: Tensor) -> Wrong:
         return torch.zeros_like(response, dtype=torch.bool), ""

@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor
 
+# How many words a message names.
+NAMED = 3
+
 
 def matrix(vectors: dict[str, list[float]] | list[list[float]], vocabulary: int) -> Tensor:
     """(V, E) word vectors, in units in which their mean square length is one. Raises ValueError for another number of them than there
-    are words, for vectors that are not equally long, and where all are zero."""
+    are words, for vectors that are not equally long or not finite, and where all are zero."""
     rows = list(vectors.values() if isinstance(vectors, dict) else vectors)
     if len(rows) != vocabulary:
         way = "hand in vectors.loc[counts.columns]" if isinstance(vectors, dict) else "give one a word, in the order of the columns"
@@ -15,6 +18,10 @@ def matrix(vectors: dict[str, list[float]] | list[list[float]], vocabulary: int)
     if len(sizes) > 1:
         raise ValueError(f"word vectors have from {min(sizes)} to {max(sizes)} numbers; all must have as many")
     found = torch.tensor(rows)
+    names, wrong = list(vectors) if isinstance(vectors, dict) else range(len(rows)), (~found.isfinite()).any(1).nonzero()[:, 0].tolist()
+    if wrong:
+        told = ", ".join(repr(names[i]) for i in wrong[:NAMED]) + ", ..." * (len(wrong) > NAMED)
+        raise ValueError(f"{len(wrong)} of {len(rows)} word vectors are not finite, those of {told}; drop these words from the counts too")
     if not found.any():
         raise ValueError("all word vectors are zero: they tell no words apart")
     return found / found.square().sum(1).mean().sqrt()

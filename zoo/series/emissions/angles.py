@@ -13,7 +13,7 @@ from inference.missing import observed
 from inference.supports import cholesky
 
 from ...distributions.columns import Columns
-from ..von_mises import VonMises
+from ..von_mises import PlanarCauchy, VonMises
 from .emission import Emission
 
 
@@ -31,21 +31,20 @@ class VonMisesEmission(Emission):
     dims = {**dict.fromkeys(("vectors", "directions"), ("state", "variable", "part")), "concentrations": ("state", "variable")}
     restated = ("vectors",)
 
-    def __init__(self, states: int, dim: int, sharpness: float) -> None:
+    def __init__(self, states: int, dim: int, sharpness: float, turn: float) -> None:
         super().__init__()
-        self.register_buffer("tril", (sharpness * torch.eye(2)).expand(states, dim, -1, -1).clone())
-        self.register_buffer("freedom", torch.ones(states, dim))
+        self.turn = turn
+        self.register_buffer("scale", torch.full((states, dim), sharpness))
         self.q_vectors = PyroParam(torch.zeros(states, dim, 2), constraints.real)
-        self.q_tril = PyroParam(self.tril.clone(), cholesky)
+        self.q_tril = PyroParam((sharpness * torch.eye(2)).expand(states, dim, -1, -1).clone(), cholesky)
 
     def model(self) -> dist.TorchDistribution:
-        prior = dist.MultivariateStudentT(self.freedom, torch.zeros_like(self.tril[..., 0]), self.tril)
-        vectors = pyro.sample("vectors", prior.to_event(2))
+        vectors = pyro.sample("vectors", PlanarCauchy(self.scale).to_event(2))
         # No vector has length zero, and the gradient there is none.
         lengths = vectors.square().sum(-1).clamp(min=torch.finfo(vectors.dtype).tiny).sqrt()
         pyro.deterministic("directions", vectors / lengths[..., None], event_dim=3)
         concentrations = pyro.deterministic("concentrations", lengths, event_dim=2)
-        return Columns(VonMises(torch.atan2(vectors[..., 1], vectors[..., 0]), concentrations))
+        return Columns(VonMises(torch.atan2(vectors[..., 1], vectors[..., 0]), concentrations, self.turn))
 
     def guide(self) -> None:
         pyro.sample("vectors", dist.MultivariateNormal(self.q_vectors, scale_tril=self.q_tril).to_event(2))
@@ -64,7 +63,7 @@ class VonMisesEmission(Emission):
         across, radial = ratio / length, (1 - ratio / length - ratio.square()).clamp(min=1e-12)
         line = along[..., :, None] * along[..., None, :]
         circle = torch.eye(2).to(x) - line
-        prior = self.tril[..., 0, 0].square().reciprocal()
+        prior = self.scale.square().reciprocal()
         variances = [1 / (counts * information + prior) for information in (radial, across)]
         covariance = sum(v[..., None, None] * axis for v, axis in zip(variances, (line, circle), strict=True))
         self.q_vectors, self.q_tril = length[..., None] * along, torch.linalg.cholesky(covariance)

@@ -43,7 +43,7 @@ FAMILIES: dict[str, Callable[[int, Tensor, Tensor, dict[str, Any]], Emission]] =
     "gaussian": lambda k, center, spread, o: GaussianEmission(k, center, spread, o["covariance"], o["state_scale"], o["shrinkage"]),
     "student": lambda k, center, spread, o: StudentEmission(k, center, spread, o["state_scale"], o["shrinkage"]),
     "mixture": _mixture,
-    "von_mises": lambda k, center, spread, o: VonMisesEmission(k, len(center), o["sharpness"]),
+    "von_mises": lambda k, center, spread, o: VonMisesEmission(k, len(center), o["sharpness"], o["turn"]),
     "poisson": lambda k, center, spread, o: PoissonEmission(k, _above_zero(center), o["shape"]),
     "negative_binomial": lambda k, center, spread, o: NegativeBinomialEmission(k, _above_zero(center), o["shape"]),
     "exponential": lambda k, center, spread, o: ExponentialEmission(k, _above_zero(center), o["shape"]),
