@@ -104,6 +104,11 @@ def test_log_joint_is_the_oracles(subject):
         assert examined.program.log_joint(values, examined.x).item() == pytest.approx(truth, rel=1e-10)
 
 
+# Inductor takes a minute for some, and what it makes is compared with torch wherever it is used: here it is asked for both programs of
+# one pair, and for the step of one pair of each kind of objective, of sequences and of operators with a gradient of their own.
+INDUCTORS = {"gmm": (0, 1), "vae": (1,), "bigan": (1,), "rbm": (1,), "dmm": (1,), "ctm": (1,)}
+
+
 @pytest.mark.parametrize("name", zoo.names())
 def test_compiled_programs_are_the_traced_and_the_interpreted_ones(name, caplog, monkeypatch):
     # What Inductor makes of a program is looked at, not how well the C++ compiler polishes it, which takes most of the time.
@@ -116,8 +121,7 @@ def test_compiled_programs_are_the_traced_and_the_interpreted_ones(name, caplog,
         (vmap(grad_and_value(subject.density)), (positions,)),
         (grad_and_value(objective.step, has_aux=True), (values, subject.x, objective.begin(subject.x))),
     )
-    # Networks are not small for long: the steps of fits of these are Inductor's too.
-    inductors = (0, 1) if name == "gmm" else (1,) if "mcmc" in subject.pair.unsuited else ()
+    inductors = INDUCTORS.get(name, ())
     for number, (function, given) in enumerate(runs):
         ways = [function, *(traced(function, *given, missing=program.missing, compile=c) for c in (False, True))]  # the last is C
         if number in inductors:
