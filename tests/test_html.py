@@ -150,7 +150,7 @@ def test_a_long_table_shows_the_worst_first_and_folds_the_rest(tmp_path):
 
 def test_a_long_table_is_printed_by_its_worst():
     lines = str(diagnose(many(41))).splitlines()
-    at = lines.index("the 12 worst of 41 parameters:")
+    at = lines.index("the worst 12 of 41 parameters:")
     assert lines[at + 3].startswith("slopes[7]")
     assert len(lines) == at + 3 + 12
 

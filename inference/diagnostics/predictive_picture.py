@@ -47,7 +47,11 @@ def overlay(posterior: "Posterior") -> Figure:
     across = min(ACROSS, len(columns))
     figure, grid = panels(len(columns), ACROSS, 9 / across if across > 2 else 4.5, 2.3)
     named = table.x.dim() == 2 and not posterior.pair.any_length
-    names = table.columns if named else [f"column {j}" if seen.shape[1] > 1 else "each step" for j in range(seen.shape[1])]
+    names = (
+        [f"column {name}" if name.isdigit() else name for name in table.columns]
+        if named
+        else [f"column {j}" if seen.shape[1] > 1 else "each step" for j in range(seen.shape[1])]
+    )
     for axes, j in zip(grid, columns, strict=True):
         _column(axes, seen[:, j], new[..., j], names[j])
     return figure
