@@ -84,7 +84,7 @@ def test_an_angle_is_held_against_a_number_by_cosine_and_sine():
     correlations = {name: float(q(x)) for name, q in named.items() if name.startswith("correlation")}
     assert list(correlations) == [f"correlation[{pair}]" for pair in ("cos 0~1", "sin 0~1", "cos 0~2", "sin 0~2", "1~2")]
     assert correlations["correlation[sin 0~1]"] == pytest.approx(1)
-    assert [name for name in named if name.endswith("[0]")] == ["q25[0]", "median[0]", "q75[0]", "direction[0]", "resultant[0]"]
+    assert [name for name in named if name.endswith("[0]")] == [f"{name}[0]" for name in ANGLES]
 
 
 def test_steps_of_series_are_taken_together():

@@ -143,7 +143,8 @@ def test_a_long_table_shows_the_worst_first_and_folds_the_rest(tmp_path):
     first = re.findall(r"<tr[^>]*><th>(slopes[^<]*)</th>", unfolded)
     assert len(first) == 12
     assert first[0] == "slopes[7]"
-    assert '<tr class="bad"><th>slopes[7]</th>' in unfolded
+    bad = re.search(r'<tr class="bad"><th>slopes\[7\]</th>.*<td class="rhat">([\d.]+)</td>', unfolded)
+    assert float(bad[1]) == pytest.approx(report.table["rhat"]["slopes[7]"], abs=1e-3)
     assert re.findall(r"<th>(slopes[^<]*)</th>", folded) == list(report.table.index)
     assert worst(report.table)[:12] == first
 

@@ -136,7 +136,7 @@ def reproduced(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
     if posterior.table is None or few or not np.isfinite(table["mean"]).all():
         return
     if QUICK * posterior.table.x.numel() > CHEAP:
-        yield Finding("predictive checks", "note", "not looked at: there are many rows.", "Call posterior.check().")
+        yield Finding("predictive checks", "note", "not looked at: rows times columns are many.", "Call posterior.check().")
         return
     try:
         checks = predictive_checks(posterior, draws=QUICK)
