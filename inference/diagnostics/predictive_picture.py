@@ -74,13 +74,17 @@ def _apart(seen: np.ndarray, new: np.ndarray) -> float:
 
 
 def _column(axes: Axes, seen: np.ndarray, new: np.ndarray, name: str) -> None:
-    """Histograms of (row,) and (replicate, row); of few whole numbers, a bar each."""
+    """Histograms of (row,) and (replicate, row); of few whole numbers a bar each, and of many as many to every bar."""
     seen, new = seen[np.isfinite(seen)], [r[np.isfinite(r)] for r in new]
     pooled = np.concatenate([seen, *new])
     low, high = np.quantile(pooled, [0.002, 0.998])
     low, high = min(low, seen.min()), max(high, seen.max())
-    whole = (pooled == pooled.round()).all() and high - low < FEW
-    edges = np.arange(low - 0.5, high + 1) if whole else np.linspace(low, high if high > low else low + 1, 31)
+    few = high - low < FEW
+    if ((pooled if few else seen) == (pooled if few else seen).round()).all():
+        step = max(1, math.ceil((high - low) / FEW))
+        edges = np.arange(math.floor(low) - 0.5, high + step, step)
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, 31)
     for replicated in new:
         axes.stairs(np.histogram(replicated, edges)[0] / len(replicated), edges, color="C0", alpha=0.3, linewidth=0.7)
     axes.stairs(np.histogram(seen, edges)[0] / len(seen), edges, color="black", linewidth=1.5)
