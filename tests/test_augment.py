@@ -1,5 +1,7 @@
 """Rows that a pair draws anew for every step: that a fit sees these, and pixels drawn by their shades."""
 
+import dataclasses
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -61,3 +63,23 @@ def test_pixels_are_drawn_by_their_shades_each_time_and_holes_and_covariates_sta
 def test_drawn_pixels_are_of_one_likelihood():
     with pytest.raises(ValueError, match="binarise=True.*likelihood='gaussian'.*'bernoulli'"):
         zoo.create("vae", likelihood="gaussian", binarise=True)
+
+
+def test_data_sets_drawn_are_held_against_rows_as_the_fit_saw_them():
+    x = torch.arange(6.0)[:, None]
+    fit = inference.svi(Level(moved=5.0), x, steps=200, draws=100, device="cpu", compile=False)
+    table = fit.check({"mean": lambda x: x.mean()}, draws=100).table
+    assert table["observed"]["mean"] == 7.5
+    assert table["p"]["mean"] > 0.05
+    # A sampler goes over the rows as they are.
+    chains = dataclasses.replace(fit, how={**fit.how, "method": "nuts"})
+    assert chains.check({"mean": lambda x: x.mean()}, draws=100).table["observed"]["mean"] == 2.5
+
+
+def test_shades_are_checked_as_the_pixels_drawn_by_them():
+    x = torch.full((60, 4), 0.5)
+    fit = inference.svi(zoo.create("vae", x, latents=1, hidden=[2], binarise=True), x, steps=2, batch=60, device="cpu", compile=False)
+    checks = fit.check({"grey": lambda x: ((x > 0) & (x < 1)).sum().to(x.dtype), "black": lambda x: x.mean()}, draws=100)
+    assert checks.table["observed"]["grey"] == 0
+    assert 0.3 < checks.table["observed"]["black"] < 0.7
+    assert fit.check({"grey": lambda x: (x > 0).sum().to(x.dtype)}, draws=100, seed=1).table["observed"].iloc[0] != 240

@@ -55,8 +55,9 @@ def test_numbers_are_arvizs(shape):
         np.testing.assert_allclose(found[name], expected, rtol=1e-10, atol=0, err_msg=name)
 
 
-def test_moments_and_quantiles_are_numpys():
-    draws = _every_kind(4, 101)
+@pytest.mark.parametrize("draws", [100, 101])
+def test_moments_and_quantiles_are_numpys(draws):
+    draws = _every_kind(4, draws)
     found, flat = convergence(draws), draws.reshape(-1, draws.shape[2])
     np.testing.assert_allclose(found["mean"], flat.mean(0), rtol=1e-12)
     np.testing.assert_allclose(found["q5"], np.quantile(flat, 0.05, axis=0), rtol=1e-12)

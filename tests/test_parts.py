@@ -124,3 +124,37 @@ def test_components_that_are_one_are_told():
     draws["weights"] = draws["weights"] / draws["weights"].sum(-1, keepdim=True)
     said = found(dataclasses.replace(posterior, draws=draws))
     assert said["warning"] == "1 group of them alike: 0 and 1."
+
+
+def of_mixtures(locs: Tensor) -> Posterior:
+    """Draws of a hidden Markov model whose states are mixtures at `locs` (state, component)."""
+    torch.manual_seed(0)
+    x = locs.flatten()[torch.arange(60) // 10 % locs.numel()] + 0.1 * torch.randn(60)
+    x = x[None]
+    pair = zoo.create("hmm", x, states=len(locs), emission="mixture", components=locs.shape[1])
+    fit = inference.svi(pair, x, steps=2, draws=20, device="cpu", compile=False)
+    draws = {**fit.draws, "locs": locs[..., None] + 0.01 * torch.randn(1, 20, *locs.shape, 1)}
+    draws |= {name: torch.full_like(fit.draws[name], 0.5) for name in ("scales", "weights")}
+    return dataclasses.replace(fit, draws=draws)
+
+
+def test_states_that_are_mixtures_are_parts_and_their_components_have_no_order():
+    locs = torch.tensor([[-4.0, -1.0], [1.0, 5.0], [8.0, 9.0]])
+    one = of_mixtures(locs)
+    (symmetry,) = one.pair.symmetries
+    moved = symmetry.apply(one.draws, torch.tensor([5, 4, 1, 0, 2, 3]).expand(1, 20, -1))
+    other = dataclasses.replace(one, draws=moved)
+    table = matched(one, other)
+    assert table.index.name == "state"
+    assert table["match"].tolist() == [0, 1, 2]
+    assert table["apart"].max() < 0.01
+    # As many states at the same places, of which two were numbered the other way round by the components that come first.
+    far = matched(one, of_mixtures(torch.tensor([[1.0, 5.0], [-4.0, -0.9], [8.0, 9.0]])))
+    assert far["match"].tolist() == [0, 1, 2] and far["apart"].max() < 0.1
+    said = {f.name: f for f in parts(one)}
+    assert said["states"].severity == "good" and said["states"].evidence == "3 of 3 states are used by the rows."
+
+
+def test_states_whose_components_are_the_same_in_another_order_are_alike():
+    found = [f for f in parts(of_mixtures(torch.tensor([[-4.0, -1.0], [5.0, 1.0], [1.0, 5.0]]))) if f.severity == "warning"]
+    assert [f.evidence for f in found] == ["1 group of them alike: 1 and 2."]

@@ -194,3 +194,16 @@ def test_trajectories_cut_short():
     found = finding(diagnose(with_stat(posterior, "tree_depth", depth)), "tree depth")
     assert found.severity == "warning"
     assert "7 of 1000" in found.evidence
+
+
+@pytest.mark.parametrize("given", [None, {"locs": [1.0]}, "gmm"])
+def test_what_is_no_posterior_is_refused(given):
+    with pytest.raises(TypeError, match=f"a Posterior is diagnosed.*not {type(given).__name__}"):
+        diagnose(given)
+
+
+def test_draws_that_stand_still_are_not_counted_as_effective():
+    posterior = chains()
+    first = {name: values[:1, :1].expand_as(values).clone() for name, values in posterior.draws.items()}
+    still = dataclasses.replace(posterior, draws=first)
+    assert "effective draws" not in {found.name for found in diagnose(still).findings}

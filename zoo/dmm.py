@@ -146,7 +146,7 @@ class DeepMarkovModel(Pair):
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([not self._numbers] * self.dim)
+        return quantities.of_columns(["numbers" if self._numbers else "labels"] * self.dim)
 
     dims = {"z": ("state",)}
     any_length = True

@@ -17,6 +17,15 @@ def turned(pair: "Pair", values: Tensor) -> Tensor:
     if not any(known):
         return values
     begin = values.new_tensor([angle or 0.0 for angle in pair.angles])
-    towards = begin + torch.remainder(torch.atan2(values.sin().mean(0), values.cos().mean(0)) - begin, 2 * math.pi)
-    near = towards + torch.remainder(values - towards + math.pi, 2 * math.pi) - math.pi
-    return torch.where(torch.tensor(known, device=values.device), near, values)
+    towards = onto_turn(torch.atan2(values.sin().mean(0), values.cos().mean(0)), begin)
+    return torch.where(torch.tensor(known, device=values.device), about(values, towards), values)
+
+
+def onto_turn(values: Tensor, begin: Tensor | float) -> Tensor:
+    """Angles by whole turns to within the turn that begins there."""
+    return begin + torch.remainder(values - begin, 2 * math.pi)
+
+
+def about(values: Tensor, towards: Tensor) -> Tensor:
+    """Angles by whole turns to within half a turn of the direction `towards`."""
+    return onto_turn(values, towards - math.pi)

@@ -17,6 +17,7 @@ from ..program import Program, Values, run_eagerly, run_unobserved
 from ..run import at_least, seeded
 from ..undirected.gibbs import completed
 from .predictive import new_row, program_of, some_rows
+from .seen import as_seen
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -51,13 +52,14 @@ def posterior_predictive(posterior: "Posterior", draws: int | None, seed: int) -
 def of_data_sets(posterior: "Posterior", function: Callable[[Tensor], Any], draws: int, seed: int) -> tuple[Any, Any]:
     """`function` of the data, and of each of `draws` data sets like it (first axis), from draws of the posterior at random.
 
-    The data are the values of the model's observed site: (rows, ...), as the rows are shaped where it is the whole of them.
+    The data are the values of the model's observed site: (rows, ...), as the rows are shaped where it is the whole of them, and as a step
+    of the fit sees them.
 
     function: of one data set, in torch's operations, to tensors; data sets are taken together as far as memory allows.
 
     Raises ValueError where no rows were kept, TypeError for a model with several observed sites.
     """
-    x = _kept(posterior)
+    x = as_seen(posterior, _kept(posterior), seed)
     program, total = program_of(posterior, x), math.prod(posterior.shape)
     found = []
     with seeded(seed, x.device), torch.no_grad():

@@ -46,7 +46,8 @@ def chains(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _effective(chains: int, table: pd.DataFrame) -> Iterator[Finding]:
-    least, needed = table[["ess_bulk", "ess_tail"]].min(axis=1), EFFECTIVE * min(chains, 4)
+    # What stands still is told by itself; ArviZ counts all of its draws as effective.
+    least, needed = table.loc[table["sd"] > 0, ["ess_bulk", "ess_tail"]].min(axis=1), EFFECTIVE * min(chains, 4)
     if least.notna().any() and least.min() < needed:
         text = f"{least.min():.0f} for {least.idxmin()} (at least {needed})."
         yield Finding("effective draws", "failure", text, f"Ask for about {np.ceil(needed / max(least.min(), 1)):.0f} times the draws.")

@@ -1,6 +1,7 @@
 """What is found on latents that the guide draws for each row: whether they are used, and how near the guide is to their law."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.special import logsumexp
 
 from ..amortised import log_weights, moments
 from ..answers.predictive import amortised, averaged, over_draws, program_for, row_chunks
+from ..answers.seen import as_seen
 from ..rows.table import Table
 from ..run import seeded
 from .findings import Finding
@@ -61,7 +63,7 @@ def codes(posterior: "Posterior") -> Iterator[Finding]:
     """Whether the latents of rows are used, and whether the guide may be relied on for them; nothing where rows have none."""
     if posterior.table is None or "encode" in posterior.pair.unsuited or not amortised(posterior):
         return
-    table = posterior.table
+    table = replace(posterior.table, x=as_seen(posterior, posterior.table.x))
     if len(table) > 1:
         yield _used(_each(posterior, used(posterior, table)))
     if "log_likelihood" in posterior.pair.unsuited:

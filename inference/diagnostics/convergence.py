@@ -68,13 +68,14 @@ def _columns(draws: np.ndarray) -> np.ndarray:
     """(column, parameter), of draws (parameter, chain, draw)."""
     count, chains, length = draws.shape
     flat = draws.reshape(count, -1)
-    low, high = np.quantile(flat, TAIL, axis=1)
+    by_rank = _ranked(_split(draws)) if length >= FEWEST else None
+    # An odd number's middle draws are in no half.
+    low, high = np.quantile(flat, TAIL, axis=1) if by_rank is None or length % 2 else _quantiles(by_rank.ordered)
     # Of equal numbers the rounded mean can be another number.
     sd = np.where((flat == flat[:, :1]).all(1), 0.0, flat.std(1, ddof=1)) if flat.shape[1] > 1 else np.full(count, np.nan)
     spread = [flat.mean(1), sd, low, high]
 
     def agreement(split: np.ndarray) -> list[np.ndarray]:
-        by_rank = _ranked(split)
         ranked, folded = (scores.reshape(split.shape) for scores in (by_rank.bulk, by_rank.folded()))
         bulk, tails = _rhat(ranked), _rhat(folded)
         rhat = np.where(tails > bulk, tails, bulk) if chains > 1 else np.full(count, np.nan)
@@ -82,6 +83,14 @@ def _columns(draws: np.ndarray) -> np.ndarray:
         return [sd / np.sqrt(_ess(split)), _ess(ranked), tail, rhat]
 
     return np.concatenate([spread, _judged(draws, agreement, 4)])
+
+
+def _quantiles(ordered: np.ndarray) -> list[np.ndarray]:
+    """`TAIL` of each row of numbers in order, by linear interpolation."""
+    places = np.array(TAIL) * (ordered.shape[1] - 1)
+    below = places.astype(int)
+    low, high = ordered[:, below], ordered[:, np.minimum(below + 1, ordered.shape[1] - 1)]
+    return list(np.where(np.isnan(ordered[:, -1:]), np.nan, low + (high - low) * (places - below)).T)
 
 
 def _judged(draws: np.ndarray, judge: Callable[[np.ndarray], list[np.ndarray]], columns: int) -> np.ndarray:

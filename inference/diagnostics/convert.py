@@ -220,11 +220,17 @@ def drawn(posterior: "Posterior", labels: Sequence[str]) -> Tensor:
 
 
 def labelled(posterior: "Posterior", draws: Mapping[str, Tensor] | None = None) -> tuple[list[str], Tensor]:
-    """Every number that the posterior has draws of: its label, and (chain, draw, number). draws: as in `entries`."""
+    """Every number that the posterior has draws of: its label, and (chain, draw, number), in the precision of the draws, of which there
+    may be gigabytes. draws: as in `entries`."""
     by_site: dict[str, list[int]] = {}
     found = entries(posterior, draws)
     for site, i in found.values():
         by_site.setdefault(site, []).append(i)
     given = posterior.aligned if draws is None else draws
-    parts = [given[site].reshape(*posterior.shape, -1)[..., places].double().cpu() for site, places in by_site.items()]
-    return list(found), torch.cat(parts, -1) if parts else torch.empty(*posterior.shape, 0, dtype=torch.double)
+    flat = {site: given[site].reshape(*posterior.shape, -1) for site in by_site}
+    parts = [flat[site] if len(places) == flat[site].shape[-1] else flat[site][..., places] for site, places in by_site.items()]
+    kinds = {part.dtype for part in parts}
+    parts = [part.to("cpu", torch.double if len(kinds) > 1 else part.dtype) for part in parts]
+    if not parts:
+        return [], torch.empty(*posterior.shape, 0)
+    return list(found), parts[0] if len(parts) == 1 else torch.cat(parts, -1)

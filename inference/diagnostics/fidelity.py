@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..answers.decoding import as_tensor
 from ..answers.predictive import program_for, rows_of
+from ..answers.seen import as_seen
 from ..covariates import new_like
 from ..run import at_least
 from .findings import Finding
@@ -49,10 +50,11 @@ def fidelity(posterior: "Posterior", x: Any, rows: int, seed: int) -> Fidelity:
     at_least(LEAST, rows=rows)
     at_least(0, seed=seed)
     program, _ = program_for(posterior, rows_of(posterior) if x is None else x)
-    if len(program.x) < LEAST:
-        raise ValueError(f"{len(program.x)} rows are too few to hold rows against that are made; give {LEAST} at least")
+    x = as_seen(posterior, program.x, seed)
+    if len(x) < LEAST:
+        raise ValueError(f"{len(x)} rows are too few to hold rows against that are made; give {LEAST} at least")
     rng = np.random.default_rng(seed)
-    some = program.x[torch.as_tensor(rng.permutation(len(program.x))[: 2 * rows], device=program.x.device)]
+    some = x[torch.as_tensor(rng.permutation(len(x))[: 2 * rows], device=x.device)]
     one, other = some.tensor_split(2)
     new = as_tensor(new_like(posterior, one, seed), one)
     first, second, made = (_features(posterior, part) for part in (one, other, torch.where(one.isnan(), one, new)))
@@ -66,7 +68,7 @@ def _copies(posterior: "Posterior", made: Tensor) -> float:
     if posterior.table is None:
         return math.nan
     fitted = posterior.table.x[np.linspace(0, len(posterior.table) - 1, min(MOST, len(posterior.table))).round().astype(int)]
-    return copied(_features(posterior, fitted.to(posterior.device)).numpy(), made.numpy())
+    return copied(_features(posterior, as_seen(posterior, fitted.to(posterior.device))).numpy(), made.numpy())
 
 
 def _features(posterior: "Posterior", x: Tensor) -> Tensor:

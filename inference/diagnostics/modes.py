@@ -59,7 +59,7 @@ def modes(posterior: "Posterior", table: pd.DataFrame, without: list[int]) -> Mo
     chains = np.setdiff1d(np.arange(posterior.shape[0]), without)
     # R-hat is NaN where all chains stand still at one place, which tells none apart.
     worst = np.argsort(-table["rhat"].fillna(0.0).to_numpy(), kind="stable")[:LOOKED_AT]
-    separate, where = _separate(numbers.numpy()[chains][:, :, worst])
+    separate, where = _separate(numbers.numpy()[chains][:, :, worst].astype(float))
     count, group = connected_components(~separate, directed=False)
     if count == 1:
         return None

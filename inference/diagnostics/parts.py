@@ -1,21 +1,22 @@
 """Parts that may be numbered in any order (components, states, topics): which of one posterior is which of another, and whether all of
 them are of use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
-from torch import Tensor
 
 from ..answers.latent import conditionals
 from ..answers.predictive import averaged, program_for
 from ..run import at_least, seeded
 from ..symmetry import NestedPermutation, Permutation, SignedPermutation
+from ..symmetry.permutation import assigned
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class Parts(NamedTuple):
 
 
 def declared(posterior: "Posterior") -> Parts | None:
-    """The parts of the first permutation that a pair declares and whose sites have draws; None without, or for parts of parts."""
+    """The parts of the first permutation that a pair declares and whose sites have draws; None without. Where parts have members that
+    may be numbered in any order too, they are the groups."""
     for symmetry in posterior.pair.symmetries:
-        flat = isinstance(symmetry, Permutation) and not isinstance(symmetry, NestedPermutation)
-        if flat and (axes := symmetry.telling(posterior.draws)):
+        if isinstance(symmetry, Permutation) and (axes := symmetry.telling(posterior.draws)):
             site, (axis, *_) = next(iter(axes.items()))
             names = posterior.pair.dims.get(site, ())
             return Parts(names[axis] if axis < len(names) else "part", symmetry)
@@ -53,7 +54,7 @@ def matched(posterior: "Posterior", other: "Posterior", *, n: int = 10) -> pd.Da
     The two are of one pair, and may differ in method, rows and number of parts; parts left over have no match. Where parts are
     distributions, as topics are, near is in total variation; otherwise in the root mean square of what means differ by, in units of
     what differs between the parts of one posterior, so that parts that have nothing in common are about 1.4 apart. Signs count for
-    nothing where the pair says that they may flip.
+    nothing where the pair says that they may flip, and so does the order of a part's own members, such as the components of a state.
 
     Returns a row a part, in the order of `posterior`: `match`, its number in `other`; `apart`, how far they are; and for distributions
     `overlap`, the share of the `n` likeliest entries (words) that they have in common.
@@ -66,30 +67,41 @@ def matched(posterior: "Posterior", other: "Posterior", *, n: int = 10) -> pd.Da
     parts = declared(posterior)
     if parts is None:
         name = type(posterior.pair).__name__
-        raise TypeError(f"{name} has no parts that may be numbered in any order, or has parts of parts, which are not matched")
-    here, there = ({name: f.mean((0, 1)).cpu().numpy() for name, f in _features(p, parts.symmetry).items()} for p in (posterior, other))
+        raise TypeError(f"{name} has no parts that may be numbered in any order")
+    symmetries = parts.symmetry, declared(other).symmetry
+    here, there = (_means(p, symmetry) for p, symmetry in zip((posterior, other), symmetries, strict=True))
     for name in here:
-        if name not in there or here[name].shape[1] != there[name].shape[1]:
+        if name not in there or here[name].shape[1:] != there[name].shape[1:]:
             raise ValueError(f"{name!r} of {posterior.name} and of {other.name} differ in size: were they fitted to the same columns?")
     signs = (1, -1) if isinstance(parts.symmetry, SignedPermutation) else (1,)
-    apart = np.min([np.mean([_apart(sign * here[name], there[name]) for name in here], 0) for sign in signs], 0)
+    apart = np.min([_between({name: sign * values for name, values in here.items()}, there) for sign in signs], 0)
     rows, columns = linear_sum_assignment(apart)
     index = pd.RangeIndex(len(apart), name=parts.name)
     table = pd.DataFrame({"match": pd.Series(columns, rows, "Int64"), "apart": pd.Series(apart[rows, columns], rows)}).reindex(index)
-    told = next((name for name in here if _distributions(here[name])), None)
+    told = next((name for name in here if here[name].shape[1] == 1 and _distributions(here[name][:, 0])), None)
     if told is not None:
-        table["overlap"] = pd.Series(_overlap(here[told][rows], there[told][columns], n), rows)
+        table["overlap"] = pd.Series(_overlap(here[told][rows, 0], there[told][columns, 0], n), rows)
     return table
 
 
-def _features(posterior: "Posterior", symmetry: Permutation) -> dict[str, Tensor]:
-    """Site -> (chain, draw, part, feature), aligned, for the sites that tell parts apart; of one that counts them twice, its diagonal."""
-    found = {}
-    for name, axes in symmetry.telling(posterior.draws).items():
-        values = posterior.aligned[name].double()
-        ahead = values.movedim(2 + axes[0], 2) if len(axes) == 1 else values.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
-        found[name] = ahead.reshape(*ahead.shape[:3], -1)
-    return found
+def _means(posterior: "Posterior", symmetry: Permutation) -> dict[str, np.ndarray]:
+    """Site -> (part, member, feature) over aligned draws, for the sites that tell parts apart."""
+    return {name: values.mean((0, 1)).cpu().numpy() for name, values in symmetry.of_parts(posterior.aligned).items()}
+
+
+def _between(here: Mapping[str, np.ndarray], there: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(part, other part) how far parts are from each other on average over sites (part, member, feature); members are taken in the order
+    in which they are nearest."""
+    each = {name: _apart(here[name].reshape(-1, here[name].shape[2]), there[name].reshape(-1, there[name].shape[2])) for name in here}
+    whole = [each[name] for name in here if here[name].shape[1] == 1]
+    within = [name for name in here if here[name].shape[1] > 1]
+    if within:
+        count = here[within[0]].shape[1]
+        cost = np.mean([each[name] for name in within], 0)
+        cost = torch.as_tensor(cost.reshape(len(cost) // count, count, -1, count)).transpose(1, 2).contiguous()
+        nearest = cost.take_along_dim(assigned(cost)[..., None], -1)[..., 0].mean(-1).numpy()
+        whole += [nearest] * len(within)
+    return np.mean(whole, 0)
 
 
 def _distributions(values: np.ndarray) -> bool:
@@ -116,11 +128,13 @@ def _overlap(here: np.ndarray, there: np.ndarray, n: int) -> list[float]:
 def parts(posterior: "Posterior") -> Iterator[Finding]:
     """Whether rows use all parts, and whether those that are used differ; nothing for a pair without parts, or where signs flip."""
     found = declared(posterior)
-    if found is None or isinstance(found.symmetry, SignedPermutation) or found.symmetry.size(posterior.draws) < 2:
+    if found is None or isinstance(found.symmetry, SignedPermutation) or found.symmetry.parts(posterior.draws) < 2:
         return
+    if isinstance(found.symmetry, NestedPermutation) and not _latents(posterior, found):
+        return  # groups that add up, of which two may do the same
     if not all(values.isfinite().all() for values in posterior.draws.values()):
         return  # said of the draws
-    called, total = f"{found.name}s", found.symmetry.size(posterior.draws)
+    called, total = f"{found.name}s", found.symmetry.parts(posterior.draws)
     used = _used(posterior, found)
     if used is not None:
         text = f"{int(used.sum())} of {total} {called} are used by the rows"
@@ -134,9 +148,14 @@ def parts(posterior: "Posterior") -> Iterator[Finding]:
         yield Finding(called, "warning", f"{len(groups)} group{'s' * (len(groups) > 1)} of them alike: {text}.", ADVICE)
 
 
+def _latents(posterior: "Posterior", parts: Parts) -> list[str]:
+    """The latents of a row that count its parts."""
+    return [site for site, axes in posterior.pair.dims.items() if site not in posterior.draws and axes[-1:] == (parts.name,)]
+
+
 def _used(posterior: "Posterior", parts: Parts) -> np.ndarray | None:
     """(part,) whether rows use it; None where nothing is known of rows' shares of parts."""
-    names = [site for site, axes in posterior.pair.dims.items() if site not in posterior.draws and axes[-1:] == (parts.name,)]
+    names = _latents(posterior, parts)
     if posterior.table is None or not names:
         return None
     table = posterior.table.some(np.linspace(0, len(posterior.table) - 1, min(ROWS, len(posterior.table))).round().astype(int))
@@ -160,7 +179,8 @@ def _used(posterior: "Posterior", parts: Parts) -> np.ndarray | None:
 def _alike(posterior: "Posterior", symmetry: Permutation, which: np.ndarray) -> list[np.ndarray]:
     """Groups of those parts that no site tells apart."""
     same = np.outer(which, which)
-    for values in _features(posterior, symmetry).values():
+    for values in symmetry.of_parts(posterior.aligned).values():
+        values = values.flatten(3)
         mean, variance = (moment.cpu().numpy() for moment in (values.mean((0, 1)), values.var((0, 1), correction=0)))
         gaps = np.abs(mean[:, None] - mean)
         if _distributions(mean):

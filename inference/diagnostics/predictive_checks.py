@@ -78,7 +78,8 @@ def predictive_checks(
         raise ValueError(f"draws={draws}: of fewer than {FEWEST} data sets none can show that a quantity is unlikely at {UNLIKELY}")
     named = _named(quantities, posterior)
     data, drawn = of_data_sets(posterior, partial(computed, named), draws, seed)
-    names = rows_of(posterior).parted(posterior.pair.covariates)[0].columns
+    own, _ = rows_of(posterior).parted(posterior.pair.covariates)
+    names = own.columns if own.x.dim() == 2 and not posterior.pair.any_length else []
     labels = [label for name, value in data.items() for label in _labels(name, len(value), names)]
     observed = torch.cat(list(data.values())).double().cpu().numpy()
     replicated = torch.cat(list(drawn.values()), 1).double().cpu().numpy()
@@ -87,7 +88,8 @@ def predictive_checks(
 
 def _named(quantities: Quantity | Mapping[str, Quantity] | None, posterior: "Posterior") -> Mapping[str, Quantity]:
     if quantities is None:
-        return {**of_any(rows_of(posterior), posterior.pair.covariates), **posterior.pair.quantities}
+        pair = posterior.pair
+        return {**of_any(rows_of(posterior), pair.covariates, pair.angles, pair.any_length), **pair.quantities}
     if callable(quantities):
         return {getattr(quantities, "__name__", "quantity"): quantities}
     if not isinstance(quantities, Mapping) or not quantities or not all(map(callable, quantities.values())):
@@ -134,7 +136,7 @@ def reproduced(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
     if posterior.table is None or few or not np.isfinite(table["mean"]).all():
         return
     if QUICK * posterior.table.x.numel() > CHEAP:
-        yield Finding("predictive checks", "note", "not looked at: there are many rows.", "Call posterior.check().")
+        yield Finding("predictive checks", "note", "not looked at: rows times columns are many.", "Call posterior.check().")
         return
     try:
         checks = predictive_checks(posterior, draws=QUICK)

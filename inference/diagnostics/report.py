@@ -67,8 +67,8 @@ def diagnose(posterior: "Posterior", against: "Posterior | None" = None) -> Repo
     against: another posterior of the same pair and rows to hold it against, such as `mcmc` with `start=posterior` gives. Raises
     ValueError where it is not, and where the draws are not of the pair's sites; TypeError for what is no posterior.
     """
-    for given in (posterior, against):
-        if not (given is None or hasattr(given, "refuse_foreign")):
+    for given in (posterior, *([] if against is None else [against])):
+        if not hasattr(given, "refuse_foreign"):
             raise TypeError(f"a Posterior is diagnosed, such as svi and mcmc return, not {type(given).__name__}")
     posterior.refuse_foreign()
     table = summarise(posterior)

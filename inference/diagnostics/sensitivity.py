@@ -23,7 +23,7 @@ def sensitivity(posterior: "Posterior") -> pd.DataFrame:
     prior = sum(log_prior(posterior).values()).flatten().cpu().numpy()
     rows = sum(logs.sum(1) for logs in log_likelihood_by_rows(posterior, table))
     labels, draws = labelled(posterior)
-    flat = draws.flatten(0, 1).numpy()
+    flat = draws.flatten(0, 1).double().numpy()
     found = pd.DataFrame({"prior": _moved(flat, prior), "likelihood": _moved(flat, rows)}, pd.Index(labels, name="parameter"))
     weak = found["likelihood"] < SENSITIVE
     names = np.where(weak, "strong prior or weak likelihood", "prior-data conflict")

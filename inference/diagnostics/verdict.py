@@ -35,7 +35,7 @@ class Judged:
     def __str__(self) -> str:
         long = len(self.table) > LONG
         table = self.table.loc[worst(self.table)[:SHOWN]] if long else self.table
-        said = [f"the {SHOWN} {order(table)} of {len(self.table)} {self.counted}:"] if long else []
+        said = [f"the {order(table)} {SHOWN} of {len(self.table)} {self.counted}:"] if long else []
         lines = [*said, table.to_string(float_format=lambda v: f"{v:.4g}", na_rep="")] if len(table) else []
         return "\n".join([self.title, self.verdict, *(f"  {f}" for f in self.findings), *([""] if lines else []), *lines])
 

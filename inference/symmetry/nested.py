@@ -103,6 +103,23 @@ class NestedPermutation(Permutation):
         name, axes = next(iter(self.present(draws).items()))
         return self.groups * draws[name].shape[2 + axes[1]]
 
+    def parts(self, draws: Mapping[str, Tensor]) -> int:
+        return self.groups
+
+    def of_parts(self, draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Site -> (chain, draw, group, member, feature) for the sites that tell groups apart; one that counts groups only has one member
+        of each."""
+        found = {}
+        for name, axes in self.telling(draws).items():
+            if len(axes) == 2:
+                ahead = draws[name].double().movedim([2 + axis for axis in axes], (2, 3))
+                found[name] = ahead.reshape(*ahead.shape[:4], -1)
+        shared = {name: axes for name, axes in self.by_group.items() if name in draws and name in self.told_by}
+        for name, axes in shared.items():
+            ahead = self._ahead(draws[name].double(), axes if isinstance(axes, tuple) else (axes,))
+            found[name] = ahead.flatten(3)[:, :, :, None]
+        return found
+
     def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
         found = super()._columns(draws)
         if found is None:

@@ -56,12 +56,25 @@ class Permutation(Symmetry):
         first = next(iter(draws.values()))
         return torch.rand(*first.shape[:2], self.size(draws), device=first.device).argsort(-1)
 
+    def parts(self, draws: Mapping[str, Tensor]) -> int:
+        """How many things may be numbered in any order, counted as a user counts them: groups where members are in groups."""
+        return self.size(draws)
+
+    def of_parts(self, draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Site -> (chain, draw, part, member, feature) for the sites that tell parts apart; of one that counts them twice, its diagonal.
+        A part of no members is its own only one."""
+        return {name: self._ahead(draws[name].double(), axes).flatten(3)[:, :, :, None] for name, axes in self.telling(draws).items()}
+
+    def _ahead(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """(chain, draw, K, ...) of a site that counts components along one axis, or along two, of which the diagonal is taken."""
+        found = x.movedim(2 + axes[0], 2) if len(axes) == 1 else x.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
+        return found[..., None] if found.dim() == 3 else found
+
     def invariant(self, x: Tensor) -> Tensor:
         return x.sort(2).values
 
     def columns(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
-        x = x.double()
-        ahead = x.movedim(2 + axes[0], 2) if len(axes) == 1 else x.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
+        ahead = self._ahead(x.double(), axes)
         # A constant added to all components tells none apart, and would drown what does.
         return (ahead - ahead.mean((0, 1, 2)))[..., None]
 

@@ -34,6 +34,6 @@ class NumbersPair(Pair):
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([False] * self.dim)
+        return quantities.of_columns(["numbers"] * self.dim)
 
     any_length = True

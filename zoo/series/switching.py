@@ -14,6 +14,9 @@ from . import checks as series_checks
 from . import pictures, quantities
 from .emissions import Emission
 
+# What the families show that is no number.
+KINDS: dict[str, quantities.Kind] = {"categorical": "labels", "bernoulli": "labels", "von_mises": "angles"}
+
 
 class SwitchingPair(Pair):
     """A pair with `states`, `dim`, and an `emission` of the families named by the hyperparameter of that name."""
@@ -69,7 +72,7 @@ class SwitchingPair(Pair):
 
     @property
     def quantities(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        return quantities.of_columns([name in ("categorical", "bernoulli") for name in self.families])
+        return quantities.of_columns([KINDS.get(name, "numbers") for name in self.families])
 
     @property
     def restated(self) -> tuple[str, ...]:
