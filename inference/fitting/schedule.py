@@ -136,7 +136,7 @@ class Cycles(Constant):
     mean moves by d of its standard deviations comes nearer by d^2 / 2. A gain g shared by n numbers is thus a move of sqrt(2 g / n) of
     the standard deviation of each. Such a move is let be up to `APART`: an R-hat between the fits of n and of 2 n steps would be 1.01,
     which chains are granted too. Nats for each row would be no measure: as rows become many and a posterior narrow, ever less of them
-    moves it by as much. A gain that is not shared, but made by a few numbers of many, has moved these further; hence it is told in nats too.
+    moves it by as much. A gain that is not shared, but made by a few of many numbers, has moved these further: it is told in nats too.
 
     Arguments:
         numbers: how many are inferred (`Objective.inferred`).
