@@ -76,3 +76,15 @@ def data_names() -> list[str]:
 def as_records(frame: Any) -> dict[str, Any]:
     """A DataFrame as row label -> column -> value."""
     return {str(label): row.to_dict() for label, row in frame.iterrows()}
+
+
+def tell(found: Any, more: dict[str, Any], last: str, as_json: bool, strict: bool) -> None:
+    """Print a report, and end with status 1 where it forbids belief and that was asked for."""
+    if as_json:
+        findings = [{"name": f.name, "severity": f.severity, "evidence": f.evidence, "advice": f.advice} for f in found.findings]
+        table = as_records(found.table)
+        echo_json({"title": found.title, "verdict": found.verdict, "ok": found.ok, "findings": findings, "table": table, **more})
+    else:
+        typer.echo(f"{found}\n\n{last}")
+    if strict and not found.ok:
+        raise typer.Exit(1)
