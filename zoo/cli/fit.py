@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Json, Strict, Traceback, app, beginning, data_names, pair_names, tell, told
+from .app import Json, Set, Strict, Traceback, app, beginning, data_names, pair_names, tell, told
 from .settings import given, rows
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def fit(
         ),
     ] = "svi",
     columns: Annotated[str | None, typer.Option(help="Which columns of the data, with commas between [default: all].")] = None,
-    set_: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, as `zoo show` names it; may be given again.")
-    ] = [],  # noqa: B006
+    set_: Set = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="The folder to write [default: runs/NAME-METHOD].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
     draws: Annotated[int | None, typer.Option(help="Posterior draws (of each chain) [default: 1000, or the pair's own].")] = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .app import Json, Traceback, app, beginning, data_names, echo_json, pair_names, told
+from .app import Json, Set, Traceback, app, beginning, data_names, echo_json, pair_names, told
 from .settings import given, rows
 
 
@@ -34,9 +34,7 @@ def check(
         str | None, typer.Option(help="Rows that suit it [default: made by its model].", autocompletion=beginning(data_names))
     ] = None,
     columns: Annotated[str | None, typer.Option(help="Which columns of the data, with commas between.")] = None,
-    set_: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, as `zoo show` names it; may be given again.")
-    ] = [],  # noqa: B006
+    set_: Set = [],  # noqa: B006
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the fits to simulated rows, which take a minute.")] = False,
     as_json: Json = False,
     traceback: Traceback = False,
