@@ -1,7 +1,8 @@
 """What a pair costs, measured on the data that its pretrained posterior is of: CPU seconds on one core, and memory.
 
 Seconds are the process's own, not the clock's, so that what else a machine does hardly matters. Steps are timed apart from what goes
-before them. Each measurement is made in a process of its own, whose memory nothing else has grown.
+before them, and nothing is compiled, which some pairs take a minute to be. Each measurement is made in a process of its own, whose memory
+nothing else has grown.
 """
 
 import time
@@ -61,12 +62,12 @@ def fitting(posterior: str, times: int) -> dict[str, Any]:
 
 
 def _gradient(program: Program, rows: torch.Tensor) -> float | None:
-    """Seconds of one gradient of each of the chains, as `mcmc` compiles it; None for a pair that is not suited to it."""
+    """Seconds of one gradient of all the chains, uncompiled as the rest; None for a pair that is not suited to `mcmc`."""
     if "mcmc" in program.pair.unsuited or not program.parameters:
         return None
     flat = Flat(program.continuous)
     space = unit(flat.size, False, rows)
-    target, at = target_of(program, flat, rows, CHAINS, space, True, 1_000_000), 0.1 * torch.randn(CHAINS, flat.size)
+    target, at = target_of(program, flat, rows, CHAINS, space, False, 0), 0.1 * torch.randn(CHAINS, flat.size)
     target(at, space)
     return _rounded(_each(lambda count: [target(at, space) for _ in range(count)]))
 

@@ -17,7 +17,6 @@ SETTLING = {
     "dmm/nile": "twice the steps gained 0.4 nats, after 12,000",
     "etm/packages": "twice the steps gained 12 nats of 21,200, after 15,000",
     "hdp/packages": "twice the steps gained 21 nats of 20,000, after 12,000; chains of the sampler sit in modes of their own",
-    "prodlda/packages": "twice the steps gained 7 nats of 20,500, after 15,000",
 }
 
 

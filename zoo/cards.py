@@ -89,15 +89,15 @@ def _measured(known: dict[str, Any]) -> list[str]:
 
 def _costs(known: dict[str, Any]) -> str:
     more, given = known["more"], "".join(f", {key}={value}" for key, value in known["sizes"].items())
-    step, memory = f"{_seconds(known['step'])} a step of all rows, uncompiled", f"{known['memory']:.0f} MB beyond the rows"
+    step, memory = f"{_seconds(known['step'])} a step of all rows", f"{known['memory']:.0f} MB beyond the rows"
     lines = [
-        f"Costs of `{known['data']}` ({known['rows']} rows{given}), in CPU seconds of one core:",
+        f"Costs of `{known['data']}` ({known['rows']} rows{given}), in CPU seconds of one core, uncompiled:",
         f"a fit has {known['parameters']} parameters, by which {known['inferred']} numbers are inferred;",
         f"it begins after {_seconds(known['begin'])}, and takes {step}, and {memory};",
         f"of {more['times']} times the rows {_seconds(more['step'])} a step, and {more['memory']:.0f} MB.",
     ]
     if known["gradient"] is not None:
-        lines.append(f"By `mcmc`, compiled, a gradient of each of {known['chains']} chains takes {_seconds(known['gradient'])} in all.")
+        lines.append(f"By `mcmc` a gradient of all of {known['chains']} chains takes {_seconds(known['gradient'])}.")
     return " ".join(lines)
 
 
