@@ -48,7 +48,7 @@ def test_the_help_names_every_command():
     assert result.exit_code == 0
     commands = ("list", "show", "fit", "report", "compare", "new", "check")
     assert re.findall(r"^  (\w+)  +[A-Z]", result.output, re.M) == list(commands)
-    assert "..." not in result.output
+    assert not re.search(r"[a-z,;]\.\.\.", result.output)
     for command in commands:
         assert re.search(rf"\b{command}\b", result.output)
         assert call(command, "--help").exit_code == 0
