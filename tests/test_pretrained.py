@@ -14,7 +14,7 @@ from zoo.cli import app
 
 # Those that cannot be believed yet, and why.
 SETTLING = {
-    "hdp/packages": "fitted before what twice the steps gain was held against the numbers inferred: 21 nats of 20,000, after 12,000; chains of the sampler sit in modes of their own",
+    "hdp/packages": "fitted before gains were held against the numbers inferred: 21 nats, after 12,000; chains sit in modes of their own",
 }
 
 
