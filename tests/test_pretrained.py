@@ -12,11 +12,6 @@ import zoo
 from zoo import pretrained
 from zoo.cli import app
 
-# Those that cannot be believed yet, and why.
-SETTLING = {
-    "hdp/packages": "fitted before gains were held against the numbers inferred: 21 nats, after 12,000; chains sit in modes of their own",
-}
-
 
 def test_every_pair_has_one():
     assert {name.partition("/")[0] for name in pretrained.names()} == set(zoo.registry._installed())
@@ -55,8 +50,8 @@ def test_the_verdict_is_that_of_its_report():
 
 
 @pytest.mark.parametrize("name", pretrained.names())
-def test_it_can_be_believed_unless_it_is_told_why_not(name):
-    assert pretrained.made(name)["verdict"].startswith("Do not believe") == (name in SETTLING)
+def test_it_can_be_believed(name):
+    assert pretrained.made(name)["verdict"].startswith("Believe it")
 
 
 def test_another_data_set_is_refused(monkeypatch):
