@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from .graphs.unconstrained import Flat
 from .program import Program, Values
 
 
@@ -24,6 +25,12 @@ class Objective(torch.nn.Module):
     def __init__(self, program: Program, guide: Callable) -> None:
         super().__init__()
         self.program, self.pair, self.guide = program, program.pair, guide
+
+    @property
+    def inferred(self) -> int:
+        """How many numbers are inferred: those that shared latents have free, and the model's own that are learnt as points."""
+        own = [p.numel() for name, p in self.pair.named_parameters() if not any(part.startswith("q_") for part in name.split("."))]
+        return Flat(self.program.parameters).size + sum(own)
 
     def begin(self, x: Tensor) -> Values:
         """What the first step is handed, given some rows; nothing, unless the objective carries something."""

@@ -13,6 +13,7 @@ import typer
 import inference
 import zoo
 from inference import contract
+from tests.costs import costs
 from zoo import cards, registry
 from zoo.fingerprint import fingerprint
 
@@ -26,13 +27,19 @@ def current(name: str) -> str:
     return fingerprint(registry.find(name).__module__)
 
 
+def fresh(name: str) -> bool:
+    """Whether a pair's record is of its code as it is, and has all that is measured."""
+    known = cards.measured(name)
+    return known.get("fingerprint") == current(name) and "costs" in known
+
+
 def measure(name: str) -> dict[str, Any]:
-    """How near the oracle a pair comes, and whether a short calibration of its guide finds fault."""
+    """How near the oracle a pair comes, whether a short calibration of its guide finds fault, and what it costs."""
     oracle = importlib.import_module(f"tests.oracles.{name}")
     off = max(_off(oracle, name, case) for case in oracle.cases())
     story = (oracle.__doc__ or "").strip().splitlines()[0].rstrip(".")
     known = {"oracle": story, "cases": len(oracle.cases()), "log_joint_off": float(f"{off:.0e}")}
-    return {**known, "calibration": _calibration(name, oracle), "fingerprint": current(name)}
+    return {**known, "calibration": _calibration(name, oracle), "costs": costs(name), "fingerprint": current(name)}
 
 
 def _off(oracle: Any, name: str, case: Any) -> float:
@@ -61,7 +68,7 @@ def main() -> None:
     torch.manual_seed(0)
     CARDS.mkdir(exist_ok=True)
     RECORDS.mkdir(exist_ok=True)
-    stale = [name for name in zoo.names() if cards.measured(name).get("fingerprint") != current(name)]
+    stale = [name for name in zoo.names() if not fresh(name)]
     for name in sys.argv[1:] or stale:
         (RECORDS / f"{name}.json").write_text(json.dumps(measure(name), indent=1) + "\n", encoding="utf-8")
         typer.echo(f"measured {name}")

@@ -6,15 +6,13 @@ from pathlib import Path
 import pytest
 
 import zoo
-from tests.measure import CARDS, current
+from tests.measure import CARDS, fresh
 from zoo import cards, fingerprint, registry
 
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_a_card_is_up_to_date(name):
-    assert cards.measured(name).get("fingerprint") == current(name), (
-        f"the code of {name} has changed since it was measured; run `make cards`"
-    )
+    assert fresh(name), f"the code of {name} has changed since it was measured; run `make cards`"
     assert (CARDS / f"{name}.md").read_text(encoding="utf-8") == zoo.card(name), f"cards/{name}.md is out of date; run `make cards`"
 
 
@@ -25,6 +23,8 @@ def test_a_card_tells_what_was_measured(name):
     assert f"in {known['cases']} cases" in card
     assert "```mermaid\ngraph TD" in card
     assert known["calibration"] is None or known["calibration"]["verdict"] in card
+    assert known["costs"]["step"] > 0
+    assert f"{known['costs']['parameters']} parameters" in card
     for fit in cards.facts(name)["pretrained"]:
         assert f'zoo.load_pretrained("{fit["name"]}")' in card
         assert fit["verdict"] in card

@@ -23,6 +23,12 @@ def test_list_answers_without_torch():
     assert not heavy
 
 
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "zoo", "list", "--help"], capture_output=True, text=True)
+    assert done.stdout.startswith("Usage: zoo list ")
+    assert "torch" not in re.findall(r"\|\s+([\w.]+)$", done.stderr, re.M)
+
+
 def test_show_prints_the_card():
     done = shell("show", "gmm")
     assert done.returncode == 0, done.stderr
@@ -40,7 +46,10 @@ def test_show_of_an_unknown_name():
 def test_the_help_names_every_command():
     result = call("--help")
     assert result.exit_code == 0
-    for command in ("list", "show", "fit", "report", "compare"):
+    commands = ("list", "show", "fit", "report", "compare", "new", "check")
+    assert re.findall(r"^  (\w+)  +[A-Z]", result.output, re.M) == list(commands)
+    assert not re.search(r"[a-z,;]\.\.\.", result.output)
+    for command in commands:
         assert re.search(rf"\b{command}\b", result.output)
         assert call(command, "--help").exit_code == 0
 

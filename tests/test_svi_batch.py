@@ -1,5 +1,8 @@
 """Several starts as one batch, the optimisers and their steps, and the step as a graph."""
 
+import arviz_stats
+import numpy as np
+import pyro.distributions as dist
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +11,7 @@ import inference
 from inference.fitting.guides import starts
 from inference.fitting.optimiser import NAMES
 from inference.fitting.restarts import Batch, fit_batch
-from inference.fitting.schedule import Constant, Cosine, Cycles, Settling
+from inference.fitting.schedule import APART, Constant, Cosine, Cycles, Settling
 from inference.graphs.functorch import traceable
 from inference.graphs.graph import traced
 from inference.objectives import NegativeELBO
@@ -133,17 +136,51 @@ def test_a_schedule_of_all_steps_tells_whether_the_loss_has_settled(schedule, sa
 
 
 def test_cycles_tell_what_twice_the_steps_gained_and_not_what_a_lower_rate_did():
-    assert [Cycles(900).rate(i) for i in (0, 150, 300, 600, 900)] == pytest.approx([1.0, 0.5, 1.0, 0.5, 0.0])
+    assert [Cycles(900, 1).rate(i) for i in (0, 150, 300, 600, 900)] == pytest.approx([1.0, 0.5, 1.0, 0.5, 0.0])
     noise = torch.randn(900, 1)
     # A loss that falls only because the rate does, and one that the steps themselves lower.
-    floor = torch.tensor([Cycles(900).rate(i) for i in range(900)])[:, None]
-    heard, loud, falling = Cycles(900), Cycles(900), Cycles(900)
+    floor = torch.tensor([Cycles(900, 1).rate(i) for i in range(900)])[:, None]
+    heard, loud, falling = Cycles(900, 1), Cycles(900, 1), Cycles(900, 1)
     assert heard.done(9 * floor + 0.1 * noise, True)
     assert heard.heard
     assert loud.done(9 * floor + 20 * noise, True)
     assert not loud.heard
     assert not falling.done(9 * floor + noise - torch.linspace(0, 9, 900)[:, None], True)
-    assert falling.unsettled.startswith("the loss still settling: twice the steps gained 5.5 nats")
+    assert falling.unsettled.startswith("the loss still settling: twice the steps gained 5.48 nats")
+    assert falling.unsettled.endswith("as if each of 1 numbers inferred had moved by 3.3 standard deviations (0.2 is let be)")
+
+
+@pytest.mark.parametrize(("numbers", "settled"), [(0, False), (1, False), (500, False), (600, True)])
+def test_what_twice_the_steps_gained_is_held_against_how_many_numbers_are_inferred(numbers, settled):
+    # Of 600 numbers that share 11 nats each moves by sqrt(2 * 11 / 600) = 0.19 standard deviations; of 500, by 0.21.
+    losses = torch.randn(900, 1) + torch.cat([torch.full((300, 1), 11.0), torch.zeros(600, 1)])
+    schedule = Cycles(900, numbers)
+    assert schedule.done(losses, True) == settled
+    assert schedule.heard
+    assert "gained 11 nats" in schedule.reason
+
+
+def test_a_move_that_is_let_be_is_one_that_chains_are_granted():
+    first = torch.randn(4000, dtype=torch.double)
+    first = (first - first.mean()) / first.std()
+    pair = np.stack([first.numpy(), (first + APART).numpy()])
+    assert float(arviz_stats.rhat(pair, method="identity", chain_axis=0, draw_axis=1)) == pytest.approx(1.01, abs=1e-3)
+    moved = torch.distributions.kl_divergence(dist.Normal(APART, 1.0), dist.Normal(0.0, 1.0))
+    assert float(moved) == pytest.approx(APART**2 / 2)
+
+
+class Weighed(Normal):
+    """Its rows are shifted by a point that the model learns, and the guide has a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift, self.q_net = torch.nn.Parameter(torch.zeros(3)), torch.nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize("guide", [None, "map"])
+def test_the_numbers_inferred_are_those_of_shared_latents_and_points_of_the_model(guide):
+    assert _made(torch.randn(9, 1), [0.0], guide=guide)[0].inferred == 1
+    assert NegativeELBO(Program(Weighed(), torch.randn(9, 1)), Weighed().guide).inferred == 4
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,26 @@ def _measured(known: dict[str, Any]) -> list[str]:
         lines.append(
             f"Simulation-based calibration, {calibration['title']}: {calibration['verdict']} {' '.join(calibration['doubts'])}".strip()
         )
-    return lines
+    return [*lines, _costs(known["costs"])] if "costs" in known else lines
+
+
+def _costs(known: dict[str, Any]) -> str:
+    more, given = known["more"], "".join(f", {key}={value}" for key, value in known["sizes"].items())
+    step, memory = f"{_seconds(known['step'])} a step of all rows", f"{known['memory']:.0f} MB beyond the rows"
+    lines = [
+        f"Costs of `{known['data']}` ({known['rows']} rows{given}), in CPU seconds of one core, uncompiled:",
+        f"a fit has {known['parameters']} parameters, by which {known['inferred']} numbers are inferred;",
+        f"it begins after {_seconds(known['begin'])}, and takes {step}, and {memory};",
+        f"of {more['times']} times the rows {_seconds(more['step'])} a step, and {more['memory']:.0f} MB.",
+    ]
+    if known["gradient"] is not None:
+        lines.append(f"By `mcmc` a gradient of all of {known['chains']} chains takes {_seconds(known['gradient'])}.")
+    return " ".join(lines)
+
+
+def _seconds(value: float) -> str:
+    unit, name = (1.0, "s") if value >= 1 else (1e3, "ms") if value >= 1e-3 else (1e6, "microseconds")
+    return f"{value * unit:.3g} {name}"
 
 
 def _shipped(known: dict[str, Any]) -> str:

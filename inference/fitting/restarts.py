@@ -102,7 +102,8 @@ class Batch:
         self._free = [name for name in self.parameters if name not in self._solved.names]
         self._step = self._traced(self._batches.example)
         self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
-        self._schedule, self._average = make_schedule(recipe.schedule, recipe.steps), Average(self._leaves)
+        self._schedule = make_schedule(recipe.schedule, recipe.steps, objective.inferred)
+        self._average = Average(self._leaves)
         self._losses = here.new_empty((recipe.steps, len(self._leaves[0])), dtype=torch.double)
         looks = recipe.steps // WINDOW
         self._held = held if held is None else Validation(objective, held, self.parameters, recipe.patience, recipe.compile, looks)

@@ -16,6 +16,8 @@ TAKEN = 5
 LEAST = 6 * WINDOW
 NEGLIGIBLE = 0.01
 LOUD = 0.5
+# Standard deviations: two chains so far apart have an R-hat of sqrt(1 + APART^2 / 2), which is 1.01.
+APART = 0.2
 FEWEST = 2
 SETTLING = "the loss still settling"
 
@@ -130,11 +132,20 @@ class Cycles(Constant):
     As the rate goes down so does the noise in the parameters, and the loss with it: of one cosine nobody can tell whether more steps would
     have lowered its end. The last thirds of two were at the same rates, and differ by what the steps have gained.
 
+    How much is too much? What the loss gains, the guide comes nearer to the posterior, in nats of their divergence; and a Gaussian whose
+    mean moves by d of its standard deviations comes nearer by d^2 / 2. A gain g shared by n numbers is thus a move of sqrt(2 g / n) of
+    the standard deviation of each. Such a move is let be up to `APART`: an R-hat between the fits of n and of 2 n steps would be 1.01,
+    which chains are granted too. Nats for each row would be no measure: as rows become many and a posterior narrow, ever less of them
+    moves it by as much. A gain that is not shared, but made by a few of many numbers, has moved these further: it is told in nats too.
+
+    Arguments:
+        numbers: how many are inferred (`Objective.inferred`).
+
     Source: Loshchilov & Hutter 2017, section 3, of which these are the restarts.
     """
 
-    def __init__(self, steps: int) -> None:
-        self._first = steps // 3
+    def __init__(self, steps: int, numbers: int) -> None:
+        self._first, self._numbers = steps // 3, numbers
         self._cosines = Cosine(self._first), Cosine(steps - self._first)
         self.since = self._first + self._cosines[1].since
 
@@ -147,11 +158,18 @@ class Cycles(Constant):
             return False
         short, long = losses[: self._first], losses[self._first :]
         before, now, noise, odds = _compared(short[-(len(short) // 3) :], long[-(len(long) // 3) :])
-        gained, noise = (before - now).nan_to_num(0).max(), noise.nan_to_num(0).max()
-        self.heard = bool(noise <= LOUD)
-        self.reason = f"twice the steps gained {max(float(gained), 0.0):.2g} nats, with a noise of {noise:.2g}"
+        gained, noise = max(float((before - now).nan_to_num(0).max()), 0.0), float(noise.nan_to_num(0).max())
+        let_be = max(NEGLIGIBLE, self._numbers * APART**2 / 2)
+        self.heard = noise <= max(LOUD, let_be / 2)
+        self.reason = f"twice the steps gained {gained:.3g} nats, with a noise of {noise:.2g}{self._moved(gained)}"
         self.unsettled = f"{SETTLING}: {self.reason}"
-        return bool(gained <= ((1 + odds) * noise).clamp(min=NEGLIGIBLE))
+        return gained <= max((1 + odds) * noise, let_be)
+
+    def _moved(self, gained: float) -> str:
+        if not self._numbers:
+            return ""
+        moved = math.sqrt(2 * gained / self._numbers)
+        return f": as if each of {self._numbers} numbers inferred had moved by {moved:.2g} standard deviations ({APART:g} is let be)"
 
 
 SCHEDULES = ("settle", "constant", "cosine", "cycles")
@@ -163,8 +181,11 @@ def check_schedule(name: str) -> None:
         raise ValueError(unknown("schedule", name, SCHEDULES))
 
 
-def make_schedule(name: str, steps: int) -> Schedule:
-    return {"settle": Settling, "constant": Constant, "cosine": Cosine, "cycles": Cycles}[name](steps)
+def make_schedule(name: str, steps: int, numbers: int) -> Schedule:
+    """The schedule of that name, of so many steps by which so many numbers are inferred."""
+    if name == "cycles":
+        return Cycles(steps, numbers)
+    return {"settle": Settling, "constant": Constant, "cosine": Cosine}[name](steps)
 
 
 def _thirds(stretch: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:

@@ -18,6 +18,7 @@ app = typer.Typer(
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where in the code a mistake was noticed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, as `zoo show` names it; may be given again.")]
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 unless the posterior can be believed.")]
 
 
@@ -76,3 +77,15 @@ def data_names() -> list[str]:
 def as_records(frame: Any) -> dict[str, Any]:
     """A DataFrame as row label -> column -> value."""
     return {str(label): row.to_dict() for label, row in frame.iterrows()}
+
+
+def tell(found: Any, more: dict[str, Any], last: str, as_json: bool, strict: bool) -> None:
+    """Print a report, and end with status 1 where it forbids belief and that was asked for."""
+    if as_json:
+        findings = [{"name": f.name, "severity": f.severity, "evidence": f.evidence, "advice": f.advice} for f in found.findings]
+        table = as_records(found.table)
+        echo_json({"title": found.title, "verdict": found.verdict, "ok": found.ok, "findings": findings, "table": table, **more})
+    else:
+        typer.echo(f"{found}\n\n{last}")
+    if strict and not found.ok:
+        raise typer.Exit(1)

@@ -12,7 +12,7 @@ from .app import Json, Traceback, app, beginning, echo_json, pair_names, told
 def list_pairs(
     pretrained: Annotated[bool, typer.Option("--pretrained", help="The posteriors that come with the zoo.")] = False, as_json: Json = False
 ) -> None:
-    """The pairs and the data sets, by name; or the pretrained posteriors."""
+    """Pairs and data sets by name, or the pretrained posteriors."""
     from .. import data, registry
     from .. import pretrained as shipped
 
@@ -33,7 +33,7 @@ def show(
     as_json: Json = False,
     traceback: Traceback = False,
 ) -> None:
-    """A pair's card: its generative story and graph, its hyperparameters, how to use it, what was measured."""
+    """A pair's card: its story, graph, hyperparameters and costs. How to use it, too, and what its calibration says."""
     from .. import cards
 
     if as_json:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Json, Strict, Traceback, app, beginning, data_names, pair_names, told
-from .posteriors import tell
+from .app import Json, Set, Strict, Traceback, app, beginning, data_names, pair_names, tell, told
 from .settings import given, rows
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 METHODS = ("svi", "map", "nuts", "chees", "hmc", "mams", "gibbs")
 
 
-@app.command()
+@app.command(epilog="For example: zoo fit gmm --data faithful --columns waiting --set components=2 --method nuts --out runs/faithful")
 @told
 def fit(
     name: Annotated[str, typer.Argument(help="A pair, as `zoo list` names it.", autocompletion=beginning(pair_names))],
@@ -29,7 +28,7 @@ def fit(
         ),
     ] = "svi",
     columns: Annotated[str | None, typer.Option(help="Which columns of the data, with commas between [default: all].")] = None,
-    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter; may be given again.")] = [],  # noqa: B006
+    set_: Set = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="The folder to write [default: runs/NAME-METHOD].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
     draws: Annotated[int | None, typer.Option(help="Posterior draws (of each chain) [default: 1000, or the pair's own].")] = None,
@@ -45,7 +44,7 @@ def fit(
     as_json: Json = False,
     traceback: Traceback = False,
 ) -> None:
-    """Fit a pair to data, save the posterior in a folder, and say whether to believe it."""
+    """Fit a pair to data, save it, and say whether to believe it."""
     folder = out or Path("runs") / f"{name}-{method}"
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists and nothing is overwritten unasked; choose another --out, or pass --overwrite")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .app import Json, Strict, Traceback, app, as_records, echo_json, told
+from .app import Json, Strict, Traceback, app, as_records, echo_json, tell, told
 
 
 @app.command()
@@ -17,7 +17,7 @@ def report(
     as_json: Json = False,
     traceback: Traceback = False,
 ) -> None:
-    """Diagnose a saved posterior and write the report: verdict, findings, pictures, table."""
+    """Diagnose a saved posterior, and draw the report. It is one HTML file: verdict, findings, pictures, table."""
     from inference import diagnose, load
 
     found = diagnose(load(folder))
@@ -32,7 +32,7 @@ def compare(
     as_json: Json = False,
     traceback: Traceback = False,
 ) -> None:
-    """Saved posteriors side by side: which predicts best, and whether each is to be believed."""
+    """Saved posteriors side by side: which predicts best. With differences, stacking weights, and whether each is to be believed."""
     import inference
 
     names = [folder.resolve().name for folder in folders]
@@ -42,18 +42,6 @@ def compare(
         echo_json(as_records(table))
     else:
         _print_table(table)
-
-
-def tell(found: Any, more: dict[str, Any], last: str, as_json: bool, strict: bool) -> None:
-    """Print a report, and end with status 1 where it forbids belief and that was asked for."""
-    if as_json:
-        findings = [{"name": f.name, "severity": f.severity, "evidence": f.evidence, "advice": f.advice} for f in found.findings]
-        table = as_records(found.table)
-        echo_json({"title": found.title, "verdict": found.verdict, "ok": found.ok, "findings": findings, "table": table, **more})
-    else:
-        typer.echo(f"{found}\n\n{last}")
-    if strict and not found.ok:
-        raise typer.Exit(1)
 
 
 def _print_table(frame: Any) -> None:

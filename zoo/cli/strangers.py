@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .app import Json, Traceback, app, beginning, data_names, echo_json, pair_names, told
+from .app import Json, Set, Traceback, app, beginning, data_names, echo_json, pair_names, told
 from .settings import given, rows
 
 
@@ -16,7 +16,7 @@ def new(
     to: Annotated[Path, typer.Option(help="The folder to put it in.")] = Path(),
     traceback: Traceback = False,
 ) -> None:
-    """Write a package with a pair to begin from, its oracle's test, and its entry point. It passes its tests as it stands."""
+    """Write a package with a pair to begin from. It has its oracle's test and its entry point, and passes its tests as it stands."""
     from .. import skeleton
 
     folder = skeleton.write(name, to)
@@ -34,12 +34,12 @@ def check(
         str | None, typer.Option(help="Rows that suit it [default: made by its model].", autocompletion=beginning(data_names))
     ] = None,
     columns: Annotated[str | None, typer.Option(help="Which columns of the data, with commas between.")] = None,
-    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter; may be given again.")] = [],  # noqa: B006
+    set_: Set = [],  # noqa: B006
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the fits to simulated rows, which take a minute.")] = False,
     as_json: Json = False,
     traceback: Traceback = False,
 ) -> None:
-    """Run the whole contract on a pair, and say in plain words what is wrong and on which line. Status 1: it breaks the contract."""
+    """Run the contract on a pair, and say what is wrong on which line. Status 1: it breaks the contract."""
     from inference.contract import examine
 
     from .. import registry, strangers
