@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pyro.nn import PyroModule
 from torch import Tensor
 
-from .rows.table import Table, as_table
+from .rows.table import Table
 from .symmetry import Symmetry
 
 if TYPE_CHECKING:
@@ -141,9 +141,10 @@ class Pair(PyroModule):
 
     def graph(self, x: Any) -> "GenerativeGraph":
         """The model's sites, which depends on which, and their plates: a drawing in a notebook, `svg` elsewhere. `x`: some rows."""
+        from .covariates import rows_for
         from .diagnostics.graph import generative_graph
 
-        return generative_graph(self, as_table(x).x)
+        return generative_graph(self, rows_for(self, x).x)
 
 
 def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:
