@@ -63,10 +63,12 @@ class Pair(PyroModule):
       data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
     - `answers`: name -> function(posterior, ...) that posteriors of the pair have as a method of that name.
     - `picture(posterior)`: the family's own figure, for the report.
-    - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
+    - `any_length`: rows are series, and those of another length than the rows fitted can be asked about. Of a DataFrame whose rows are
+      steps, told by an index of two levels or by names of covariates, they are made (`rows/steps.py`).
     - `covariates`: how many of the last columns of rows, along their last axis, are given and not modelled. The observed site holds
       whole rows, and its distribution passes over these: no density, and in what it draws they are as they were. They may not be missing.
-      What makes rows of nothing is told them (`generate(given=...)`), or takes those of the rows fitted.
+      What makes rows of nothing is told them (`generate(given=...)`), or takes those of the rows fitted. A hyperparameter of that name
+      and of the type `inference.covariates.Covariates` lets users say what they are called, in place of how many there are.
 
     An observed distribution that sums a latent of the row out by itself may say more, and `Posterior` then answers more. Each of
     these takes the rows as the observed site has them:

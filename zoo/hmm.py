@@ -40,7 +40,8 @@ class HiddenMarkovModel(SwitchingPair):
     | log_dwell  | derived; if K > 1                         | (K,)      | log of the steps that a visit to each state takes, on average |
 
     A row is a series: x is (series, time) or (series, time, columns). One series of T numbers is of shape (1, T). A series shorter
-    than the others is padded with `NaN` at its end; `NaN` elsewhere is a gap, in which the chain runs on. The guide is Dirichlet for
+    than the others is padded with `NaN` at its end; `NaN` elsewhere is a gap, in which the chain runs on. A DataFrame holds a step a row
+    where its index has two levels, series and time, or where its covariates have names. The guide is Dirichlet for
     each row of the transition times the family's conjugate posterior given the states; it takes the states as known, more or less,
     and is too narrow where they are not. Dwell times are in logarithms because under a flat prior they have no finite mean: a state
     may never be left. Quantiles carry over: the median of the steps is the exponential of the median here.

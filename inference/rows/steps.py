@@ -62,7 +62,7 @@ def _of_steps(table: Table) -> Table:
     which, labels = pd.factorize(levels[0]) if len(levels) == 2 else (np.zeros(len(table), int), pd.RangeIndex(1))
     if (which < 0).any():
         raise ValueError(f"row {int((which < 0).argmax())} of the DataFrame belongs to no series: the first level of its index is missing")
-    step = pd.Series(which).groupby(which).cumcount().to_numpy()
+    step = pd.Series(which).groupby(which).cumcount().to_numpy(copy=True)
     _refuse_disorder(levels[-1], which, table)
     x = table.x.new_full((len(labels), int(step.max()) + 1, table.x.shape[1]), torch.nan)
     x[torch.as_tensor(which), torch.as_tensor(step)] = table.x

@@ -60,8 +60,8 @@ def known(own: Table, given: Table) -> None:
     if len(missing):
         row, step, column = missing[0].tolist()
         raise ValueError(
-            f"{given.row(row)}, time {given.columns[step]}, covariate {given.variable(column)}: missing ({len(missing)} such values in all), "
-            "and covariates are given, not modelled: fill it, or cut the series there"
+            f"{given.row(row)}, time {given.columns[step]}, covariate {given.variable(column)}: missing "
+            f"({len(missing)} such values in all), and covariates are given, not modelled: fill it, or cut the series there"
         )
 
 
@@ -78,8 +78,8 @@ def told_apart(given: Table, scale: float) -> None:
     if len(known) * values[0] + scale**-2 < len(known) * len(values) * torch.finfo(given.x.dtype).eps:
         which = (vectors[:, 0].abs() > 0.1 * vectors[:, 0].abs().max()).nonzero()[:, 0].tolist()
         raise ValueError(
-            f"covariates {', '.join(map(given.variable, which))} say the same: each is a combination of the others, and effect_scale={scale:g} "
-            "leaves open which of them has what effect; drop one of them, or make effect_scale smaller"
+            f"covariates {', '.join(map(given.variable, which))} say the same: each is a combination of the others, and "
+            f"effect_scale={scale:g} leaves open which of them has what effect; drop one of them, or make effect_scale smaller"
         )
 
 
