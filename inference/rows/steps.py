@@ -38,7 +38,7 @@ def arranged(table: Table, covariates: Sequence[str], series: bool) -> Table:
     """
     if table.frame and table.variables is None:
         table = _last(table, covariates)
-        if series and (covariates or table.index.nlevels == 2):
+        if series and (covariates or table.index.nlevels > 1):
             return _of_steps(table)
     return table
 
