@@ -1,15 +1,43 @@
-"""Covariates: the last columns of rows, along their last axis, of a pair that says it has some. They are given, and not modelled."""
+"""Covariates: the last columns of rows, along their last axis, of a pair that says it has some. They are given, and not modelled.
 
-from typing import TYPE_CHECKING, Any
+The user says how many there are, or what they are called: of a DataFrame they are then the columns of these names, wherever they stand.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import pandas as pd
 import torch
+from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from .pair import Pair
+from .rows.steps import arranged
+from .rows.table import Table, as_table
 
 if TYPE_CHECKING:
     from .posterior import Posterior
+
+# What the hyperparameter `covariates` of a pair is: how many there are, or their names.
+Covariates = NonNegativeInt | str | Annotated[list[str], Field(min_length=1)]
+
+
+def named(covariates: Covariates) -> list[str]:
+    """Their names, none where it is only said how many there are. Raises ValueError for a name that comes twice."""
+    names = [covariates] if isinstance(covariates, str) else covariates if isinstance(covariates, list) else []
+    if len(set(names)) < len(names):
+        raise ValueError(f"covariates={names} names a column twice; name each once")
+    return names
+
+
+def how_many(covariates: Covariates) -> int:
+    """C."""
+    return covariates if isinstance(covariates, int) else len(named(covariates))
+
+
+def rows_for(pair: Pair, x: Any) -> Table:
+    """What a user hands in, as `pair` reads it. Raises as `as_table`, and ValueError for named covariates that are not there."""
+    return arranged(as_table(x), named(pair.hyperparameters.get("covariates", 0)), pair.any_length)
 
 
 def split(pair: Pair, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,7 +61,8 @@ def new_like(posterior: "Posterior", x: Tensor, seed: int = 0) -> Any:
 def told_ahead(pair: Pair, x: Tensor, steps: int, given: Any) -> Tensor:
     """(rows, steps, C) the covariates of the steps that follow series `x` (rows, T, ...); C may be 0.
 
-    given: (steps, C) or (rows, steps, C). Raises ValueError where they are lacking, not asked for, of another shape or not finite.
+    given: (steps, C) or (rows, steps, C); a DataFrame of named ones may have other columns too. Raises ValueError where they are lacking,
+    not asked for, of another shape or not finite.
     """
     name, count = type(pair).__name__, pair.covariates
     if not count:
@@ -43,6 +72,9 @@ def told_ahead(pair: Pair, x: Tensor, steps: int, given: Any) -> Tensor:
     if given is None:
         shapes = f"({steps}, {count}) or ({len(x)}, {steps}, {count})"
         refuse_untold(pair, f"say what they are in the {steps} steps to come: given=, of shape {shapes}")
+    if isinstance(given, pd.DataFrame):
+        names = named(pair.hyperparameters["covariates"])
+        given = arranged(as_table(given), names, series=False).x[:, -count:]
     known = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given, dtype=float))).to(x)
     if known.shape not in {(steps, count), (len(x), steps, count)}:
         raise ValueError(f"{name}: given= must be of shape ({steps}, {count}) or ({len(x)}, {steps}, {count}), not {tuple(known.shape)}")

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pyro.nn import PyroModule
 from torch import Tensor
 
-from .rows.table import Table, as_table
+from .rows.table import Table
 from .symmetry import Symmetry
 
 if TYPE_CHECKING:
@@ -63,10 +63,12 @@ class Pair(PyroModule):
       data sets drawn from the posterior are to be like the data; beside those looked at for any pair (`Posterior.check`).
     - `answers`: name -> function(posterior, ...) that posteriors of the pair have as a method of that name.
     - `picture(posterior)`: the family's own figure, for the report.
-    - `any_length`: rows are series, and those of another length than the rows fitted can be asked about.
+    - `any_length`: rows are series, and those of another length than the rows fitted can be asked about. Of a DataFrame whose rows are
+      steps, told by an index of two levels or by names of covariates, they are made (`rows/steps.py`).
     - `covariates`: how many of the last columns of rows, along their last axis, are given and not modelled. The observed site holds
       whole rows, and its distribution passes over these: no density, and in what it draws they are as they were. They may not be missing.
-      What makes rows of nothing is told them (`generate(given=...)`), or takes those of the rows fitted.
+      What makes rows of nothing is told them (`generate(given=...)`), or takes those of the rows fitted. A hyperparameter of that name
+      and of the type `inference.covariates.Covariates` lets users say what they are called, in place of how many there are.
 
     An observed distribution that sums a latent of the row out by itself may say more, and `Posterior` then answers more. Each of
     these takes the rows as the observed site has them:
@@ -141,9 +143,10 @@ class Pair(PyroModule):
 
     def graph(self, x: Any) -> "GenerativeGraph":
         """The model's sites, which depends on which, and their plates: a drawing in a notebook, `svg` elsewhere. `x`: some rows."""
+        from .covariates import rows_for
         from .diagnostics.graph import generative_graph
 
-        return generative_graph(self, as_table(x).x)
+        return generative_graph(self, rows_for(self, x).x)
 
 
 def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:

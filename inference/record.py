@@ -17,6 +17,7 @@ def known_of(table: Table, rows: int | None = None) -> dict[str, Any]:
     """What a record says of the rows, of which there are `rows` if `table` is a sample, and of the software."""
     return {
         "columns": table.columns,
+        **({"variables": table.variables} if table.variables else {}),
         "row_shape": list(table.x.shape[1:]),
         "rows": rows or len(table),
         "frame": table.frame,
@@ -57,6 +58,11 @@ def row_shape(posterior: "Posterior") -> list[int] | None:
 def columns(posterior: "Posterior") -> list[str] | None:
     """The names of the rows' columns; None where they are not known."""
     return posterior.how.get("columns") or (None if posterior.table is None else posterior.table.columns)
+
+
+def names(posterior: "Posterior") -> list[str] | None:
+    """The names of the columns of the table that the rows came in, which of a series of steps are its variables."""
+    return posterior.how.get("variables") or (posterior.table and posterior.table.variables) or columns(posterior)
 
 
 def frame(posterior: "Posterior") -> bool:

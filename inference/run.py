@@ -8,18 +8,19 @@ from typing import Any
 
 import torch
 
+from .covariates import rows_for
 from .pair import Pair
-from .rows.table import Table, as_table, fit_for
+from .rows.table import Table, fit_for
 
 
 def open_door(pair: Pair, x: Any, device: str) -> tuple[Pair, Table, torch.Tensor]:
     """A copy of `pair` on the device, the checked table, and its rows on the device.
 
-    Raises: what `as_table` and the pair's own check raise, and ValueError for a device that is not there.
+    Raises: what `rows_for` and the pair's own check raise, and ValueError for a device that is not there.
     """
     if not isinstance(pair, Pair):
         raise TypeError(f"the first argument must be a pair, such as zoo.create makes, not {type(pair).__name__}")
-    table = as_table(x)
+    table = rows_for(pair, x)
     fit_for(table, pair.columns)
     pair.check(table, fitting=True)
     where = choose_device(device)

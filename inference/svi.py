@@ -125,6 +125,7 @@ def svi(
     _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
     pair, table, rows = open_door(pair, x if stream is None else glance(stream), device)
+    stream = stream and stream.in_order(table)
     settings = asdict(recipe) | {"particles": particles, "objective": objective, **options, "restarts": restarts, "draws": draws}
     begin = time.perf_counter()
     with seeded(seed, rows.device), progress_line(f"svi {type(pair).__name__}", steps, progress) as tell:

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import pyro
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from inference import Pair, Permutation, Table
 from inference.checks import nothing_missing, two_dimensional
-from inference.covariates import split
+from inference.covariates import Covariates, how_many, split
 
 from .by_column import by_column, center_and_spread
 from .distributions.given import with_given
@@ -60,7 +60,7 @@ class CorrelatedTopics(Pair):
         topic_concentration: of the Dirichlet prior on topics, the same for all words; learnt if it is not given.
         length: how many words a text has, on average. Read off the data.
         length_shape: of the Gamma distribution of texts' rates; large where texts are equally long. Read off the data.
-        covariates: C, how many of the last columns are given.
+        covariates: C, how many of the last columns are given, or their names.
         effect_scale: how far one spread of a covariate moves logits in the prior, in units of their own spread.
         means: of covariates, one number or one each. Read off the data.
         spreads: of covariates, one number or one each. Read off the data: standard deviations.
@@ -78,17 +78,18 @@ class CorrelatedTopics(Pair):
         topic_concentration: PositiveFloat | None = None,
         length: PositiveFloat = 100.0,
         length_shape: PositiveFloat = 1.0,
-        covariates: NonNegativeInt = 0,
+        covariates: Covariates = 0,
         effect_scale: PositiveFloat = 1.0,
         means: float | list[float] = 0.0,
         spreads: PositiveFloat | list[PositiveFloat] = 1.0,
     ) -> None:
-        self.topics, self.vocabulary, self.covariates = topics, vocabulary, covariates
+        self.topics, self.vocabulary, self.covariates = topics, vocabulary, how_many(covariates)
         self.register_buffer("length", torch.tensor(length))
         self.register_buffer("length_shape", torch.tensor(length_shape))
         self.dirichlet = DirichletTopics(topics, vocabulary, topic_concentration)
-        self.register_buffer("means", by_column("means", means, covariates) if covariates else None)
-        self.logits = LogitLaw(topics, spread, by_column("spreads", spreads, covariates) if covariates else None, effect_scale)
+        self.register_buffer("means", by_column("means", means, self.covariates) if self.covariates else None)
+        spreads = by_column("spreads", spreads, self.covariates) if self.covariates else None
+        self.logits = LogitLaw(topics, spread, spreads, effect_scale)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         logits = self.logits.sample()

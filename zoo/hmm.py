@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 import pyro
 import pyro.distributions as dist
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pyro.nn import PyroParam
 from torch import Tensor
 from torch.distributions import constraints
 
 from inference import Permutation
-from inference.covariates import split
+from inference.covariates import Covariates, how_many, named, split
 from inference.missing import observed
 
 from .by_column import by_column
@@ -40,7 +40,8 @@ class HiddenMarkovModel(SwitchingPair):
     | log_dwell  | derived; if K > 1                         | (K,)      | log of the steps that a visit to each state takes, on average |
 
     A row is a series: x is (series, time) or (series, time, columns). One series of T numbers is of shape (1, T). A series shorter
-    than the others is padded with `NaN` at its end; `NaN` elsewhere is a gap, in which the chain runs on. The guide is Dirichlet for
+    than the others is padded with `NaN` at its end; `NaN` elsewhere is a gap, in which the chain runs on. A DataFrame holds a step a row
+    where its index has two levels, series and time, or where its covariates have names. The guide is Dirichlet for
     each row of the transition times the family's conjugate posterior given the states; it takes the states as known, more or less,
     and is too narrow where they are not. Dwell times are in logarithms because under a flat prior they have no finite mean: a state
     may never be left. Quantiles carry over: the median of the steps is the exponential of the median here.
@@ -64,7 +65,7 @@ class HiddenMarkovModel(SwitchingPair):
         initial: `free` (to be learnt), `stationary` (that of the chain), `uniform`, or K probabilities.
         concentration: of the Dirichlet prior on each row of the transition.
         stickiness: added to the concentration on the diagonal: the prior's preference for staying.
-        covariates: C, how many of a step's last columns are given.
+        covariates: C, how many of a step's last columns are given, or their names.
         act_on: what covariates act on: `transition`, `emission` (none that is categorical, von_mises or autoregressive), or `both`.
         effect_scale: prior scale of the effect of one spread of a covariate, in units of the columns' spreads, or on logits and logarithms.
         center: prior mean of the states' locations or means, one number or one a column, covariates too. Read off the data: the
@@ -108,17 +109,18 @@ class HiddenMarkovModel(SwitchingPair):
         components: PositiveInt = 2,
         sharpness: PositiveFloat = 2.0,
         turn: float = -math.pi,
-        covariates: NonNegativeInt = 0,
+        covariates: Covariates = 0,
         act_on: Literal["transition", "emission", "both"] = "both",
         effect_scale: PositiveFloat = 1.0,
     ) -> None:
-        self.states, self.dim, self.initial, self.covariates = states, dim, initial, covariates
-        center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
+        self.states, self.dim, self.initial, self.covariates = states, dim, initial, how_many(covariates)
+        columns = dim + self.covariates
+        center, spread = by_column("center", center, columns), by_column("spread", spread, columns)
         options = {"covariance": covariance, "state_scale": state_scale, "shrinkage": shrinkage}
         options |= {"shape": shape, "categories": by_column("categories", categories, dim).tolist(), "smoothing": smoothing}
         options |= {"lags": lags, "lag_scale": lag_scale, "components": components, "sharpness": sharpness, "turn": turn}
         self.emission = make(emission, states, center[:dim], spread[:dim], options)
-        self.register_buffer("means", center[dim:] if covariates else None)
+        self.register_buffer("means", center[dim:] if self.covariates else None)
         self._take_covariates(act_on, spread, effect_scale)
         self.register_buffer("concentration", concentration + stickiness * torch.eye(states))
         self.q_transition = PyroParam(self.concentration.clone(), constraints.positive)
@@ -214,7 +216,7 @@ class HiddenMarkovModel(SwitchingPair):
         return {**own, **self.emission.dims, **TransitionEffects.dims, **EmissionEffects.dims}
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
-        return {**super().coords(columns), "covariate": list(range(self.covariates))}
+        return {**super().coords(columns), "covariate": named(self.hyperparameters["covariates"]) or list(range(self.covariates))}
 
 
 def _initial(initial: str | list[float], states: int) -> Tensor:

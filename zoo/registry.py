@@ -73,16 +73,21 @@ def create(name: str, x: Any = None, **hyperparameters: Any) -> "Pair":
 
 def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
     """A pair of a class that need not have a name here; else as `create`."""
+    from inference.covariates import how_many, named
     from inference.pair import checked
+    from inference.rows.steps import arranged
     from inference.rows.stream import glance
     from inference.rows.table import fit_for
 
     given = checked(cls, hyperparameters)
     if x is None:
         return cls(**given)
-    table = glance(x)
+    table, covariates = glance(x), given.get("covariates", 0)
+    if named(covariates) and not table.frame:
+        raise ValueError(f"covariates={covariates!r}: these rows have no names to find columns by; hand in a DataFrame, or say how many")
+    table = arranged(table, named(covariates), cls.any_length)
     fit_for(table, None)
-    told = {"covariates": given["covariates"]} if given.get("covariates") else {}
+    told = {"covariates": how_many(covariates)} if covariates else {}
     read = cls.read(table, **told)
     try:
         pair = cls(**{**read, **given})
@@ -92,8 +97,8 @@ def made(cls: type["Pair"], x: Any, hyperparameters: dict[str, Any]) -> "Pair":
             cls(**given).check(table, fitting=True)
         raise
     pair.check(table, fitting=True)
-    if table.frame and not cls.any_length:
-        pair.columns = table.columns
+    if table.variables or (table.frame and not cls.any_length):
+        pair.columns = table.names
     return pair
 
 

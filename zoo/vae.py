@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyro
 import pyro.distributions as dist
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from inference import Pair, Table, checks
-from inference.covariates import split
+from inference.covariates import Covariates, how_many, split
 
 from .by_column import by_column, center_and_spread
 from .codes import pictures
@@ -60,7 +60,7 @@ class VariationalAutoencoder(Pair):
         mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
         center: what networks take for zero, one number or one a column, covariates too. Read off the data: the columns' means.
         spread: scale of the data, one number or one a column, covariates too. Read off the data: the columns' standard deviations.
-        covariates: C, how many of the last columns are given.
+        covariates: C, how many of the last columns are given, or their names.
         binarise: whether a shade is the chance of a pixel to be 1, drawn anew whenever a fit reads the row; of "bernoulli". Score and
             encode rows that are drawn.
     """
@@ -89,17 +89,18 @@ class VariationalAutoencoder(Pair):
         mask: bool = False,
         center: float | list[float] = 0.5,
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
-        covariates: NonNegativeInt = 0,
+        covariates: Covariates = 0,
         binarise: bool = False,
     ) -> None:
         if binarise and likelihood != "bernoulli":
             raise ValueError(f"binarise=True draws pixels that are 0 or 1, which likelihood={likelihood!r} is not for; take 'bernoulli'")
         if latents > dim:
             raise ValueError(f"latents={latents} must be at most the {dim} columns; a code as long as its row tells nothing in short")
-        self.latents, self.dim, self.mask, self.covariates, self.binarise = latents, dim, mask, covariates, binarise
-        center, spread = by_column("center", center, dim + covariates), by_column("spread", spread, dim + covariates)
+        self.latents, self.dim, self.mask, self.covariates, self.binarise = latents, dim, mask, how_many(covariates), binarise
+        columns = dim + self.covariates
+        center, spread = by_column("center", center, columns), by_column("spread", spread, columns)
         for name, values in {"means": center, "scales": spread}.items():
-            self.register_buffer(name, values[dim:] if covariates else None)
+            self.register_buffer(name, values[dim:] if self.covariates else None)
         center, spread = center[:dim], spread[:dim]
         self.likelihood = {
             "bernoulli": lambda: Bernoulli(center),

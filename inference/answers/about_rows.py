@@ -178,7 +178,8 @@ class AboutRows:
         """The next `steps` of each series, after the last step that was seen, from `samples` draws; they set out from states that the
         guide draws, where it draws states.
 
-        given: of a pair with covariates, what they are in these steps: (steps, covariates) for all series, or (rows, steps, covariates).
+        given: of a pair with covariates, what they are in these steps: (steps, covariates) for all series, or (rows, steps, covariates);
+            a DataFrame of steps where they have names.
 
         Raises ValueError for no steps, for more than memory holds of one series, and for covariates that are lacking or not asked for.
         """

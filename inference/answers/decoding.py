@@ -126,7 +126,8 @@ def _latents(posterior: "Posterior", program: Program) -> dict[str, Latent]:
 
 def dressed(posterior: "Posterior", rows: Tensor) -> Any:
     """Rows in the form of those fitted."""
-    return pd.DataFrame(rows.cpu().numpy(), columns=posterior.how["columns"]) if posterior.how["frame"] else rows
+    named = posterior.how["frame"] and rows.dim() == 2
+    return pd.DataFrame(rows.cpu().numpy(), columns=posterior.how["columns"]) if named else rows
 
 
 def as_tensor(values: Any, like: Tensor) -> Tensor:

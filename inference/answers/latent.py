@@ -102,7 +102,7 @@ def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, squa
 
     def dress(values: Tensor) -> Any:
         values = values.reshape(len(table), *(values.shape[1:] or (1,)))
-        return values if values.dim() > 2 else table.dress(values, [str(label) for label in labels])
+        return table.dress(values, [str(label) for label in labels])
 
     found = told(mean, square, dtype=table.x.dtype)
     return Encoded(*map(dress, found)) if isinstance(found, Encoded) else dress(found)
@@ -122,7 +122,7 @@ def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:
     each = samples if program.amortised else 1
     with seeded(seed, posterior.device):
         parts = [averaged(posterior, part, partial(_expected, part, each), posterior.draws, each) for part in row_chunks(program, each)]
-    return table.dress(torch.cat(parts).to(table.x), table.columns)
+    return table.dress(torch.cat(parts).to(table.x), table.names)
 
 
 def _expected(program: Program, samples: int, values: Values, x: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     posterior.pair.refuse_unsuited("impute")
     program, table = program_for(posterior, x)
     if not program.missing:
-        return Imputed(table.dress(table.x, table.columns), table.dress(torch.zeros_like(table.x), table.columns))
+        return Imputed(table.dress(table.x, table.columns), table.dress(torch.zeros_like(table.x), table.names))
     with seeded(seed, posterior.device):
         holes = program.x.isnan()
         incomplete = holes.flatten(1).any(1)
@@ -155,7 +155,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     mean, sd = program.x.clone(), torch.zeros_like(program.x)
     mean[incomplete], sd[incomplete] = (moment.to(mean) for moment in found)
     mean, sd = torch.where(holes, mean, program.x), torch.where(holes, sd, 0.0)
-    return Imputed(table.dress(mean, table.columns), table.dress(sd, table.columns))
+    return Imputed(table.dress(mean, table.names), table.dress(sd, table.names))
 
 
 def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
@@ -171,7 +171,7 @@ def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
             new = _drawn(posterior, program)
         else:
             new = _each_by_a_draw(posterior, program, _fill)
-    return table.dress(new.to(table.x), table.columns)
+    return table.dress(new.to(table.x), table.names)
 
 
 def _drawn(posterior: "Posterior", program: Program) -> Tensor:

@@ -15,13 +15,13 @@ from torch.distributions import biject_to
 from torch.utils._pytree import tree_map
 
 from ..amortised import SAMPLES, log_evidence
-from ..covariates import refuse_untold
+from ..covariates import refuse_untold, rows_for
 from ..graphs.graph import batched
 from ..graphs.lacking import explained
 from ..memory import at_once
 from ..program import Program, Values, run_unobserved
-from ..record import blank_row, columns, frame, row_shape
-from ..rows.table import Table, as_table
+from ..record import blank_row, columns, frame, names, row_shape
+from ..rows.table import Table
 from ..run import at_least, seeded
 from ..undirected.gibbs import completed
 
@@ -116,8 +116,9 @@ def refuse_impossible(posterior: "Posterior", program: Program) -> None:
 
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
-    any_length = posterior.pair.any_length
-    table = as_table(x) if any_length else _in_order(as_table(x), posterior)
+    any_length, table = posterior.pair.any_length, rows_for(posterior.pair, x)
+    if table.variables or not any_length:
+        table = _in_order(table, posterior)
     posterior.pair.check(table, fitting=False)
     shape = row_shape(posterior)
     if shape is not None and list(table.x.shape[1 + any_length :]) != shape[any_length:]:
@@ -144,13 +145,14 @@ def amortised(posterior: "Posterior") -> bool:
 
 def _in_order(table: Table, posterior: "Posterior") -> Table:
     """Columns that have names are matched by name, where the posterior was fitted to names too."""
-    fitted = columns(posterior)
-    if fitted is None or not (table.frame and frame(posterior)) or table.columns == fitted or len(table.columns) != len(fitted):
+    fitted, found = names(posterior), table.names
+    if fitted is None or not (table.frame and frame(posterior)) or found == fitted or len(found) != len(fitted):
         return table
-    strange = [c for c in table.columns if c not in fitted]
+    strange = [c for c in found if c not in fitted]
     if strange:
         raise ValueError(f"column {strange[0]!r} is not one that was fitted ({', '.join(fitted)}); rename it, or hand in an array")
-    return replace(table, x=table.x[:, [table.columns.index(c) for c in fitted]], columns=fitted)
+    x = table.x[..., [found.index(c) for c in fitted]]
+    return replace(table, x=x, variables=fitted) if table.variables else replace(table, x=x, columns=fitted)
 
 
 def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0) -> Tensor:
@@ -230,4 +232,4 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])
-    return pd.DataFrame(new.cpu().numpy(), columns=columns(posterior)) if frame(posterior) else new
+    return pd.DataFrame(new.cpu().numpy(), columns=columns(posterior)) if frame(posterior) and new.dim() == 2 else new

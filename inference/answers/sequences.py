@@ -78,7 +78,7 @@ def decode(posterior: "Posterior", x: Any) -> Decoded:
     path, states = _ask(program, "decode"), _states(program, posterior)
     share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
     found = (likeliest, share.to(table.x.dtype))
-    return Decoded(*(table.dress(v, table.columns) if v.dim() == 2 else v for v in found))
+    return Decoded(*(_by_step(table, v, name) for v, name in zip(found, ("state", "agreement"), strict=True)))
 
 
 def paths(posterior: "Posterior", x: Any, seed: int) -> Tensor:
@@ -96,7 +96,7 @@ def score_steps(posterior: "Posterior", x: Any) -> Any:
         so_far = increments.double().cumsum(-1).logsumexp(0)
         total = so_far if total is None else torch.logaddexp(total, so_far)
     none = torch.full_like(total[:, :1], math.log(math.prod(posterior.shape)))
-    return table.dress(total.diff(dim=-1, prepend=none), table.columns)
+    return _by_step(table, total.diff(dim=-1, prepend=none), "score")
 
 
 def step_densities(posterior: "Posterior", last: int) -> np.ndarray:
@@ -156,6 +156,15 @@ def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table
             told = "the guide draws its states given whole series, and of steps given the past alone it says nothing; cut the series there"
         raise TypeError(f"{posterior.name}: {told}")
     return program, table
+
+
+def _by_step(table: Table, values: Tensor, name: str) -> Any:
+    """A number for each step (rows, T), of several chains (rows, T, M), in the form in which the rows came: if as steps, in columns of this
+    name."""
+    if not table.steps:
+        return table.dress(values, table.columns)
+    single = values.dim() == 2
+    return table.dress(values[..., None] if single else values, [name] if single else [f"{name}{m}" for m in range(values.shape[2])])
 
 
 def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor], Any]:

@@ -11,8 +11,8 @@ from typing import Any
 import pyro
 import torch
 
+from ..covariates import rows_for
 from ..pair import Pair
-from ..rows.table import as_table
 from . import fits, graphs, parameters, reading, recovery, rows, running, symmetries
 from .fault import Fault, Place
 from .subject import Subject
@@ -92,7 +92,7 @@ def examine(pair: Pair, x: Any, *, quick: bool = False, tell: Callable[[str], No
         # Made anew: a buffer that was single precision would be a single precision's worth of digits off.
         made = type(pair)(**pair.hyperparameters)
         with pyro.get_param_store().scope():
-            return _examined(Subject(made.double(), as_table(x).x.double()), quick, tell)
+            return _examined(Subject(made.double(), rows_for(made, x).x.double()), quick, tell)
     finally:
         torch.set_default_dtype(default)
 

@@ -108,7 +108,7 @@ def _of_rows(posterior: "Posterior", asked: set[str], draws: int | None, seed: i
     found["log_prior"] = group(predictive.log_prior(posterior), {}, {})
     found["observed_data"] = rows(table.x, sample_dims=[])
     if posterior.pair.covariates:
-        named_columns = {"covariate": given.columns} if table.x.dim() == 2 else {}
+        named_columns = {"covariate": given.names} if table.x.dim() == 2 or given.variables else {}
         found["constant_data"] = group({"x_given": given.x}, {"x_given": ["row", *axes[:-1], "covariate"]}, labels | named_columns, [])
     if "log_likelihood" in asked:
         found["log_likelihood"] = group({"x": posterior.log_likelihood(table)}, {"x": ["row"]}, labels)

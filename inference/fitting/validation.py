@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from ..covariates import rows_for
 from ..graphs.compiling import Compile
 from ..graphs.graph import traced
 from ..missing import any_missing
 from ..objective import Objective
 from ..pair import Pair
 from ..program import Values
-from ..rows.table import Table, as_table
+from ..rows.table import Table, fit_for
 from ..run import seeded
 
 
@@ -50,12 +51,13 @@ def hold_out(pair: Pair, table: Table, validation: Any, streamed: bool = False) 
     """The rows to fit and those to hold out: a fraction of `table` drawn at random, or a table of their own; None holds none out.
 
     Raises:
-        ValueError: the fraction is not between 0 and 1, or leaves no row on one side; what `as_table` and the pair raise.
+        ValueError: the fraction is not between 0 and 1, or leaves no row on one side; what `rows_for` and the pair raise.
     """
     if validation is None:
         return table, None
     if not isinstance(validation, Real) or isinstance(validation, bool):
-        held = as_table(validation)
+        held = rows_for(pair, validation)
+        fit_for(held, pair.columns)
         pair.check(held, fitting=False)
         if held.x.shape[1:] != table.x.shape[1:]:
             raise ValueError(f"validation has rows of shape {tuple(held.x.shape[1:])}; those to fit have {tuple(table.x.shape[1:])}")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from copy import copy
 from itertools import tee
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +47,7 @@ class Rows:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.columns, self.row_shape, self.frame = source.columns, tuple(source.row_shape), source.frame
+        self._order: list[int] | None = None
 
     def __len__(self) -> int:
         return self._source.count
@@ -69,6 +71,16 @@ class Rows:
             raise ValueError(f"batch={size} is more than the {len(self)} rows; take a smaller one")
         return (checked(self._alike(*part), self.columns, pd.Index(part[0])) for part in self._source.read(size, seed, start))
 
+    def in_order(self, table: Table) -> "Rows":
+        """The same, with their columns in the order of those of `table`. Raises ValueError where its rows are not rows, but steps."""
+        if table.steps:
+            raise ValueError("these rows are the steps of series, which are fitted whole; read them into memory, without batch=")
+        if table.columns == self.columns:
+            return self
+        found = copy(self)
+        found.columns, found._order = table.columns, [self.columns.index(name) for name in table.columns]
+        return found
+
     def head(self, count: int) -> Table:
         """At most `count` rows, evenly spread over all: for `read`, `check`, `start` and tracing. Raises as `batches`."""
         at_least(1, count=count)
@@ -78,7 +90,7 @@ class Rows:
     def _alike(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         if values.shape != (len(rows), *self.row_shape):
             raise ValueError(f"{len(rows)} rows from row {rows[0]} on have shape {values.shape[1:]}, and the first has {self.row_shape}")
-        return values.astype(float)
+        return (values if self._order is None else values[:, self._order]).astype(float)
 
 
 def as_stream(x: Any) -> Rows | None:

@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from .files import read_file
 from .sparse import SparseSource, is_sparse
+
+if TYPE_CHECKING:
+    from .steps import Steps
 
 # How much of a column's spread rounding may take, in a table of at least so many rows, and the spread of what is noise of doubles.
 LOST, FEW, NOISE = 1e-3, 10, 1e-12
@@ -24,6 +27,7 @@ class Table:
     x: (rows, ...) in torch's default dtype, `NaN` where a value is missing.
     columns: names along the second axis. index: labels of the rows. frame: whether it came with names (a DataFrame or a file).
     rounded: what to say before it is fitted, where x has lost too much of the numbers given.
+    variables, steps: of series whose steps were the rows of a DataFrame, names along the last axis, and where the rows went.
     """
 
     x: Tensor
@@ -31,6 +35,13 @@ class Table:
     index: pd.Index
     frame: bool
     rounded: str | None = None
+    variables: list[str] | None = None
+    steps: "Steps | None" = None
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns that the user's table had."""
+        return self.variables or self.columns
 
     def __len__(self) -> int:
         return len(self.x)
@@ -39,9 +50,14 @@ class Table:
         """How a message names row `i`."""
         return f"row {label(self.index, i)}"
 
+    def variable(self, i: int) -> str:
+        """How a message names the column `i` of series."""
+        return repr(self.variables[i]) if self.variables else str(i)
+
     def some(self, which: Any) -> "Table":
         """The rows of the given numbers."""
-        return replace(self, x=self.x[which], index=self.index[which])
+        steps = self.steps and self.steps.some(which, len(self))
+        return replace(self, x=self.x[which], index=self.index[which], steps=steps)
 
     def parted(self, covariates: int) -> tuple["Table", "Table"]:
         """The table of all columns but the last `covariates`, along the last axis of x, and that of these. Raises ValueError if none is
@@ -51,14 +67,21 @@ class Table:
             told = "; of series that have covariates, x is (series, time, columns), one series of a table `table.to_numpy()[None]`"
             has = f"these rows have {self.x.shape[-1]} columns, so that none is left to be modelled"
             raise ValueError(f"covariates={covariates}: {has}{told}")
-        names = (self.columns[:at], self.columns[at:]) if self.x.dim() == 2 else (self.columns, self.columns)
-        parts = zip((self.x[..., :at], self.x[..., at:]), names, strict=True)
-        own, given = (replace(self, x=x, columns=columns) for x, columns in parts)
-        return own, given
+        names = {"columns": self.columns} if self.x.dim() == 2 else {"variables": self.variables}
+
+        def part(which: slice) -> Table:
+            return replace(self, x=self.x[..., which], **{key: known and known[which] for key, known in names.items()})
+
+        return part(slice(at)), part(slice(at, None))
 
     def dress(self, values: Tensor, columns: list[str]) -> Any:
-        """`values` (rows, len(columns)) in the form in which the rows came: a DataFrame with their index, or the tensor."""
-        return pd.DataFrame(values.cpu().numpy(), self.index, columns) if self.frame else values
+        """`values` (rows, len(columns)), of series (rows, time, len(columns)), in the form in which the rows came: a DataFrame with their
+        index, or the tensor."""
+        if self.frame and values.dim() == 2:
+            return pd.DataFrame(values.cpu().numpy(), self.index, columns)
+        if self.steps and values.dim() == 3:
+            return pd.DataFrame(values.cpu().numpy()[self.steps.series, self.steps.step], self.steps.index, columns)
+        return values
 
 
 def label(index: pd.Index, i: int) -> str:
@@ -182,8 +205,8 @@ def fit_for(table: Table, columns: list[str] | None) -> None:
     for, in their order. Raises ValueError that names the column."""
     if table.rounded:
         raise ValueError(table.rounded)
-    if columns is not None and table.frame and table.columns != columns:
+    if columns is not None and table.frame and table.names != columns:
         raise ValueError(
-            f"the pair was made for the columns {', '.join(columns)}, in this order, and these are {', '.join(table.columns)}: its prior "
+            f"the pair was made for the columns {', '.join(columns)}, in this order, and these are {', '.join(table.names)}: its prior "
             "would be that of others; put them in order, or make the pair from these"
         )

@@ -187,7 +187,7 @@ def _rows(folder: Path, record: dict[str, Any], floats: torch.dtype) -> Table | 
     x = torch.as_tensor(array.values, dtype=floats).reshape(len(index), *axes, columns if given is None else columns - given.shape[-1])
     if given is not None:
         x = torch.cat([x, torch.as_tensor(given.values, dtype=floats)], -1)
-    return Table(x, record["how"]["columns"], index, record["how"]["frame"])
+    return Table(x, record["how"]["columns"], index, record["how"]["frame"], variables=record["how"].get("variables"))
 
 
 def _checksum(path: Path) -> str:

@@ -20,12 +20,12 @@ def series(table: Table, dim: int, covariates: int = 0) -> None:
 
 def ordered(table: Table) -> None:
     """Where the columns of a DataFrame are times, they come in order. Raises ValueError."""
-    if not table.frame:
+    if not table.frame or table.variables:
         return
     if isinstance(table.index, (pd.DatetimeIndex, pd.PeriodIndex)):
         raise ValueError(
             f"the rows of this DataFrame are times ({table.index[0]}, ...), and a row is a whole series: hand in its transpose (.T) if "
-            "every column is a series, or .to_numpy()[None] if they are the columns of one"
+            "every column is a series, .to_numpy()[None] if they are the columns of one, or with an index of two levels, series and time"
         )
     times = pd.to_numeric(pd.Series(table.columns), errors="coerce")
     if times.isna().any():
@@ -48,7 +48,7 @@ def allowed(table: Table, found: tuple[Tensor, str]) -> None:
     if wrong.any():
         row, step, column = wrong.nonzero()[0].tolist()
         value = table.x.reshape(wrong.shape)[row, step, column].item()
-        place = f"{table.row(row)}, time {table.columns[step]}" + f", column {column}" * (wrong.shape[2] > 1)
+        place = f"{table.row(row)}, time {table.columns[step]}" + f", column {table.variable(column)}" * (wrong.shape[2] > 1)
         raise ValueError(f"{place}: {value:g} {why}")
 
 
@@ -60,8 +60,8 @@ def known(own: Table, given: Table) -> None:
     if len(missing):
         row, step, column = missing[0].tolist()
         raise ValueError(
-            f"{given.row(row)}, time {given.columns[step]}, covariate {column}: missing ({len(missing)} such values in all), and "
-            "covariates are given, not modelled: fill it, or cut the series there"
+            f"{given.row(row)}, time {given.columns[step]}, covariate {given.variable(column)}: missing "
+            f"({len(missing)} such values in all), and covariates are given, not modelled: fill it, or cut the series there"
         )
 
 
@@ -78,8 +78,8 @@ def told_apart(given: Table, scale: float) -> None:
     if len(known) * values[0] + scale**-2 < len(known) * len(values) * torch.finfo(given.x.dtype).eps:
         which = (vectors[:, 0].abs() > 0.1 * vectors[:, 0].abs().max()).nonzero()[:, 0].tolist()
         raise ValueError(
-            f"covariates {', '.join(map(str, which))} say the same: each is a combination of the others, and effect_scale={scale:g} leaves "
-            "open which of them has what effect; drop one of them, or make effect_scale smaller"
+            f"covariates {', '.join(map(given.variable, which))} say the same: each is a combination of the others, and "
+            f"effect_scale={scale:g} leaves open which of them has what effect; drop one of them, or make effect_scale smaller"
         )
 
 
@@ -90,7 +90,7 @@ def without_gaps(table: Table, columns: list[bool]) -> None:
     gaps = (~seen & torch.tensor(columns, device=seen.device) & going_on[..., None]).nonzero()
     if len(gaps):
         row, step, column = gaps[0].tolist()
-        place = f"{table.row(row)}, time {table.columns[step]}" + f", column {column}" * (seen.shape[2] > 1)
+        place = f"{table.row(row)}, time {table.columns[step]}" + f", column {table.variable(column)}" * (seen.shape[2] > 1)
         raise ValueError(
             f"{place}: missing in the midst of a series, which an autoregressive emission cannot integrate out: what follows rests on it. "
             "Fill the gap, cut the series there, or choose another emission"
@@ -116,6 +116,8 @@ def varied(table: Table, scaled: list[bool]) -> None:
     high = torch.where(x.isnan(), -torch.inf, x).amax((0, 1))
     for column, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         if least > most:
-            raise ValueError(f"column {column} of the series has no value at all; drop it")
+            raise ValueError(f"column {table.variable(column)} of the series has no value at all; drop it")
         if scaled[column] and least == most:
-            raise ValueError(f"column {column} of the series is constant ({least:g}), so no scale can be learnt from it; drop it")
+            raise ValueError(
+                f"column {table.variable(column)} of the series is constant ({least:g}), so no scale can be learnt from it; drop it"
+            )
