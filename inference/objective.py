@@ -25,6 +25,10 @@ class Objective(torch.nn.Module):
         super().__init__()
         self.program, self.pair, self.guide = program, program.pair, guide
 
+    def rate(self, name: str) -> float:
+        """By how many times the learning rate the parameter of that name is moved."""
+        return 1.0
+
     def begin(self, x: Tensor) -> Values:
         """What the first step is handed, given some rows; nothing, unless the objective carries something."""
         return {}
