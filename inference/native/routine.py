@@ -14,9 +14,9 @@ from ..graphs.tracing import written
 from .emitter import Source, decompositions
 from .library import loaded
 from .values import Unsupported
+from .writer import ALIGNED
 
 log = logging.getLogger("inference")
-ALIGNED = 64
 
 
 class Routine:

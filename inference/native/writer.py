@@ -8,8 +8,9 @@ import torch
 
 from .values import Buffer, Shape, Value, ctype, in_memory
 
-# Elements of a tensor on the stack, and bytes of all of them.
-SMALL, STACK = 64, 65_536
+# Elements of a tensor on the stack, bytes of all of them, and what their addresses are multiples of: gcc 12 stores wide vectors as if
+# arrays lay so, and without being told does not always lay them so.
+SMALL, STACK, ALIGNED = 64, 65_536, 64
 
 
 class Writer:
@@ -37,12 +38,13 @@ class Writer:
         """Memory for a tensor, with nothing in it yet."""
         buffer = in_memory(self.name("b"), shape, dtype)
         size, kind = max(1, buffer.numel), ctype(dtype)
+        room = -(-size * dtype.itemsize // ALIGNED) * ALIGNED
         if size <= SMALL and self._stack < STACK:
-            self._stack += size * dtype.itemsize
-            self.line(f"{kind} {buffer.name}[{size}];")
+            self._stack += room
+            self.line(f"{f'_Alignas({ALIGNED}) ' if size > 1 else ''}{kind} {buffer.name}[{size}];")
         else:
             self.line(f"{kind} *restrict {buffer.name} = ({kind} *)(work + {self.bytes});")
-            self.bytes += -(-size * dtype.itemsize // 64) * 64
+            self.bytes += room
         return buffer
 
     @contextmanager

@@ -22,11 +22,13 @@ def main(quick: bool) -> None:
         agreement()
 
 
-def agreement(warmup: int = 500, draws: int = 250) -> None:
-    """R-hat of the worst parameter, of a first run."""
+def agreement(warmup: int = 500, draws: int = 1000) -> None:
+    """R-hat of the worst parameter, of a first run; a peer's 64 chains and more take minutes."""
     print(f"\nmixture: R-hat after {warmup} warm-up transitions and {draws} draws of every chain")
     for chains in CHAINS:
         sizes = {"posterior": "mixture", "chains": chains, "warmup": warmup, "draws": draws}
-        theirs = named(samplers.numpyro, **sizes)()[0]["rhat"]
-        found = ", ".join(f"ours {k} {named(samplers.ours, kernel=k, **sizes)()[0]['rhat']:.3f}" for k in ("nuts", "chees"))
-        print(f"  {chains:>4} chains: NumPyro NUTS {theirs:.3f}, {found}", flush=True)
+        sides = {f"ours {kernel}": named(samplers.ours, kernel=kernel, **sizes) for kernel in ("nuts", "chees", "mams")}
+        if chains < 64:
+            sides["NumPyro NUTS"] = named(samplers.numpyro, **sizes)
+        found = ", ".join(f"{name} {side()[0]['rhat']:.4f}" for name, side in sides.items())
+        print(f"  {chains:>4} chains: {found}", flush=True)
