@@ -176,6 +176,7 @@ REFUSED = {
     "an option of another": (lambda x: inference.svi(zoo.create("vae", x / 9), x / 9, penalty=1.0), "penalty=1.0 is an option of"),
     "no critic": (lambda x: inference.svi(zoo.create("gmm", x), x, objective="adversarial"), "bring a critic"),
     "one row": (lambda x: inference.svi(zoo.create("bigan", x), x[:1]), "in common"),
+    "rows alike": (lambda x: inference.svi(zoo.create("bigan", x), x[:1].repeat(9, 1)), "all 9 rows are alike"),
     "an empty row": (lambda x: inference.svi(zoo.create("bigan", x), torch.cat([x, x[:1] * torch.nan])), "row 20 has no value at all"),
     "no shade": (lambda x: inference.svi(zoo.create("gan", x, likelihood="shades"), x), "divide by the largest"),
     "a long code": (lambda x: zoo.create("gan", x, latents=3), "latents=3 must be at most the 2 columns"),
