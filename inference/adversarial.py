@@ -35,7 +35,8 @@ class Adversarial(Objective):
         particles: draws of the model, and of the guide, for each row. penalty: times the mean squared slope of the critic, where the
             data lie and where the model's draws do, it is added to the critic's loss, which without it need not settle. cooling: steps
             over which the penalty goes down to none, along half a cosine; never, if they are not given. A critic whose slope costs as
-            much to the end sees nothing of what is narrow, and one of which it never did may lose modes on the way.
+            much to the end sees nothing of what is narrow, and one of which it never did may lose modes on the way. haste: by how many
+            times the learning rate the critic's parameters are moved, so that it learns on a time scale of its own.
 
     Raises:
         ValueError: the pair brings no critic, rows share a latent, or a site that is drawn has no path along which to differentiate.
@@ -43,16 +44,30 @@ class Adversarial(Objective):
     Sources: Donahue, Kraehenbuehl & Darrell 2017, "Adversarial feature learning", and Dumoulin et al. 2017, "Adversarially learned
     inference", both ICLR (the joint laws); Jolicoeur-Martineau 2019, "The relativistic discriminator", ICLR (two by two); Mescheder,
     Geiger & Nowozin 2018, "Which training methods for GANs do actually converge?", ICML (the penalty); Huang, Gokaslan, Kuleshov &
-    Tompkin 2024, "The GAN is dead; long live the GAN!", NeurIPS (both together); Li, Jiang & Marlin 2019, "MisGAN", ICLR (holes).
+    Tompkin 2024, "The GAN is dead; long live the GAN!", NeurIPS (both together); Heusel, Ramsauer, Unterthiner, Nessler & Hochreiter
+    2017, "GANs trained by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS (haste); Li, Jiang & Marlin
+    2019, "MisGAN", ICLR (holes).
     """
 
     ranks = False
 
-    def __init__(self, program: Program, guide: Callable, particles: int = 1, penalty: float = 1.0, cooling: int | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        guide: Callable,
+        particles: int = 1,
+        penalty: float = 1.0,
+        cooling: int | None = None,
+        haste: float = 1.0,
+    ) -> None:
         super().__init__(program, guide)
-        self.particles, self.penalty, self.cooling = particles, penalty, cooling
+        self.particles, self.penalty, self.cooling, self.haste = particles, penalty, cooling, haste
         _refuse_unsuited(program, guide)
         self.critic = self.pair.critic().to(program.x)
+
+    def rate(self, name: str) -> float:
+        """`haste` of what is the critic's."""
+        return self.haste if name.startswith("critic.") else 1.0
 
     def begin(self, x: Tensor) -> Values:
         """No step has been made."""

@@ -31,6 +31,14 @@ def something_in_all(table: Table) -> None:
     no_empty_rows(table)
 
 
+def rows_differ(table: Table) -> None:
+    """Some column of which two values are seen. Raises ValueError."""
+    x = table.x.flatten(1)
+    lows, highs = (torch.where(x.isnan(), end, x) for end in (torch.inf, -torch.inf))
+    if (lows.amin(0) >= highs.amax(0)).all():
+        raise ValueError(f"all {len(table)} rows are alike: there is nothing to learn but that row; give rows that differ in some column")
+
+
 def enough_rows(table: Table, least: int, why: str) -> None:
     """At least `least` rows. Raises ValueError."""
     if len(table) < least:

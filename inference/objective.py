@@ -32,6 +32,10 @@ class Objective(torch.nn.Module):
         own = [p.numel() for name, p in self.pair.named_parameters() if not any(part.startswith("q_") for part in name.split("."))]
         return Flat(self.program.parameters).size + sum(own)
 
+    def rate(self, name: str) -> float:
+        """By how many times the learning rate the parameter of that name is moved."""
+        return 1.0
+
     def begin(self, x: Tensor) -> Values:
         """What the first step is handed, given some rows; nothing, unless the objective carries something."""
         return {}

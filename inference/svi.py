@@ -40,7 +40,7 @@ OPTIONS = {
     "alpha": "renyi",
     **dict.fromkeys(("beta", "warmup", "free_bits"), "beta"),
     **dict.fromkeys(("sweeps", "temperatures"), "contrastive"),
-    **dict.fromkeys(("penalty", "cooling"), "adversarial"),
+    **dict.fromkeys(("penalty", "cooling", "haste"), "adversarial"),
 }
 
 
@@ -63,6 +63,7 @@ def svi(
     free_bits: float | None = None,
     penalty: float | None = None,
     cooling: int | None = None,
+    haste: float | None = None,
     optimiser: str | None = None,
     schedule: Literal["settle", "constant", "cosine", "cycles"] | None = None,
     clip: float | None = None,
@@ -90,7 +91,8 @@ def svi(
             divergence of rows' latents from their prior, that rises over `warmup` steps, and `free_bits` of it for nothing (1, 1 and
             0 unless given; `weighted.py`); "contrastive", for undirected pairs (`particles` chains that make `sweeps` a step, by
             parallel tempering at so many `temperatures`; 1 and 1 unless given); or "adversarial", for pairs that bring a critic, whose
-            slope costs `penalty` (1 unless given), less and less over `cooling` steps (`adversarial.py`); by default the pair's own.
+            slope costs `penalty` (1 unless given), less and less over `cooling` steps, and which moves by `haste` times the learning rate
+            (1 unless given; `adversarial.py`); by default the pair's own.
         guide: None (the pair's own), "map" (a point), or one of `inference.fitting.guides.AUTOMATIC`, Pyro's.
         restarts: independent starts, run as one batch; the one with the least final loss is kept and all are reported.
         optimiser: one of `inference.fitting.optimiser.NAMES`, torch's ("Adam"). clip: the largest norm of a gradient, if any.
@@ -120,7 +122,7 @@ def svi(
     objective = objective or getattr(pair, "objective", "elbo")
     # A point needs no second draw: they are all the same.
     options = {"alpha": alpha, "sweeps": sweeps, "temperatures": temperatures, "beta": beta, "warmup": warmup}
-    options |= {"free_bits": free_bits, "penalty": penalty, "cooling": cooling}
+    options |= {"free_bits": free_bits, "penalty": penalty, "cooling": cooling, "haste": haste}
     make = maker(objective, 1 if guide == "map" else particles, **options)
     _refuse_unranked(objective, restarts, validation)
     stream = streamed(x, batch)
@@ -171,6 +173,8 @@ def maker(objective: str, particles: int, **options: Any) -> Callable[[Program, 
     for name in ("beta", "free_bits", "penalty"):
         if not isinstance(given.get(name, 1.0), Real) or not 0 <= given.get(name, 1.0) < math.inf:
             raise ValueError(f"{name}={given[name]!r} must be a number of at least 0")
+    if not isinstance(given.get("haste", 1.0), Real) or not 0 < given.get("haste", 1.0) < math.inf:
+        raise ValueError(f"haste={given['haste']!r} must be a number above 0: how many times the learning rate the critic moves by")
     at_least(1, **{name: given.get(name) for name in ("sweeps", "temperatures", "warmup", "cooling")})
     return partial(KNOWN[objective], particles=particles, **given)
 

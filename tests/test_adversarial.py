@@ -13,8 +13,10 @@ from torch.func import grad_and_value
 import inference
 import zoo
 from inference.adversarial import Adversarial
+from inference.fitting.restarts import fit_batch
 from inference.graphs.functorch import traceable
 from inference.program import Program
+from inference.recipe import Recipe
 from tests.oracles import bigan as oracle
 from tests.oracles import gan as by_hand
 
@@ -75,6 +77,19 @@ def test_the_penalty_goes_down_to_none_and_the_loss_told_is_without_it():
         torch.testing.assert_close(grads, expected)
         assert told.item() == pytest.approx(loss.item(), rel=1e-12)
         assert carried["done"] == done + 1
+
+
+def test_the_critic_moves_on_a_time_scale_of_its_own():
+    objective, values, x = players(oracle.cases()[0])
+    begins, moved = {name: value[None] for name, value in values.items()}, {}
+    for haste in (1.0, 3.0):
+        objective.haste = haste
+        torch.manual_seed(2)
+        ends = fit_batch(objective, begins, x, Recipe(steps=1, lr=0.01, optimiser="SGD", schedule="constant", compile=False)).parameters
+        moved[haste] = {name: ends[name] - begins[name] for name in begins}
+    for name, found in moved[3.0].items():
+        assert found.abs().max() > 0
+        torch.testing.assert_close(found, (3.0 if name.startswith("critic.") else 1.0) * moved[1.0][name], rtol=1e-6, atol=1e-12)
 
 
 def names(module: nn.Module) -> list[str]:
@@ -146,8 +161,8 @@ def test_a_linear_generator_recovers_means_and_covariance_and_its_encoder_invert
 def test_all_steps_are_taken_and_a_checkpoint_holds_the_critic_too(tmp_path):
     x = normals(64)
     pair = zoo.create("gan", x, hidden=[4], critic_hidden=[4])
-    whole = inference.svi(pair, x, steps=60, compile=False, checkpoint=tmp_path / "run")
-    again = inference.svi(pair, x, steps=60, compile=False, checkpoint=tmp_path / "run")
+    how = {"steps": 60, "haste": 2.0, "compile": False, "checkpoint": tmp_path / "run"}
+    whole, again = inference.svi(pair, x, **how), inference.svi(pair, x, **how)
     assert all(torch.equal(a, b) for a, b in zip(whole.pair.parameters(), again.pair.parameters(), strict=True))
     assert whole.how["stopped"] == "took all 60 steps: its loss does not tell when it is done"
 
@@ -157,9 +172,11 @@ REFUSED = {
     "rows held out": (lambda x: inference.svi(zoo.create("gan", x), x, validation=0.2), "validation: the loss of"),
     "a negative penalty": (lambda x: inference.svi(zoo.create("gan", x), x, penalty=-1.0), "penalty=-1.0 must be a number of at least 0"),
     "no cooling": (lambda x: inference.svi(zoo.create("gan", x), x, cooling=0), "cooling=0"),
+    "a critic that stands": (lambda x: inference.svi(zoo.create("gan", x), x, haste=0.0), "haste=0.0 must be a number above 0"),
     "an option of another": (lambda x: inference.svi(zoo.create("vae", x / 9), x / 9, penalty=1.0), "penalty=1.0 is an option of"),
     "no critic": (lambda x: inference.svi(zoo.create("gmm", x), x, objective="adversarial"), "bring a critic"),
     "one row": (lambda x: inference.svi(zoo.create("bigan", x), x[:1]), "in common"),
+    "rows alike": (lambda x: inference.svi(zoo.create("bigan", x), x[:1].repeat(9, 1)), "all 9 rows are alike"),
     "an empty row": (lambda x: inference.svi(zoo.create("bigan", x), torch.cat([x, x[:1] * torch.nan])), "row 20 has no value at all"),
     "no shade": (lambda x: inference.svi(zoo.create("gan", x, likelihood="shades"), x), "divide by the largest"),
     "a long code": (lambda x: zoo.create("gan", x, latents=3), "latents=3 must be at most the 2 columns"),

@@ -60,6 +60,16 @@ def test_pixels_are_drawn_by_their_shades_each_time_and_holes_and_covariates_sta
     assert not torch.equal(drawn[:, 1], pair.augment(x)[:, 1])
 
 
+def test_beside_drawn_pixels_the_label_stays_known_or_not():
+    x = torch.tensor([[0.0, 0.5, torch.nan, 1.0, 2.0], [1.0, 0.5, 0.0, 1.0, torch.nan]]).repeat(50, 1)
+    pair = zoo.create("cvae", x, hidden=[3], labels=4, binarise=True)
+    drawn = pair.augment(x)
+    assert set(drawn[:, 1].tolist()) == {0.0, 1.0}
+    torch.testing.assert_close(drawn[:, [0, 2, 3, 4]], x[:, [0, 2, 3, 4]], rtol=0, atol=0, equal_nan=True)
+    plain = zoo.create("cvae", x, hidden=[3], labels=4)
+    torch.testing.assert_close(plain.augment(x), x, rtol=0, atol=0, equal_nan=True)
+
+
 def test_drawn_pixels_are_of_one_likelihood():
     with pytest.raises(ValueError, match="binarise=True.*likelihood='gaussian'.*'bernoulli'"):
         zoo.create("vae", likelihood="gaussian", binarise=True)

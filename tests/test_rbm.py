@@ -140,7 +140,7 @@ def test_digits_are_told_better_than_by_scikit_learn_and_far_better_than_by_thei
 def test_the_report_believes_the_fit_and_shows_filters(tmp_path):
     report = inference.diagnose(fitted())
     severities = {f.name: f.severity for f in report.findings}
-    assert severities["normaliser"] == severities["mass"] == severities["active latents"] == "good"
+    assert severities["normaliser"] == severities["mass"] == severities["active latents"] == severities["beside columns"] == "good"
     figure = fitted().pair.picture(fitted())
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] != []
     assert "unit" in figure.axes[0].get_title()
@@ -178,6 +178,17 @@ def test_divergence_is_found_and_said():
     assert found.severity == "failure"
     assert "diverged" in found.advice
     assert not report.ok
+
+
+def test_a_fit_that_says_less_than_columns_by_themselves_is_told():
+    train, _ = digits()
+    posterior = strong(64, 6).normalised()
+    found = {f.name: f for f in inference.diagnose(replace(posterior, table=as_table(train[:300]))).findings}["beside columns"]
+    mean = train[:300].mean(0).clamp(1e-3, 1 - 1e-3)
+    columns = (train[:300] * mean.log() + (1 - train[:300]) * (1 - mean).log()).sum(1).mean()
+    gained = float(posterior.score(train[:300]).mean() - columns)
+    assert found.severity == "warning"
+    assert float(found.evidence.split("gain ")[1].split()[0]) == pytest.approx(gained, rel=0.02)
 
 
 def test_gaussian_units_learn_clusters_and_their_noise():

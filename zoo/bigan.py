@@ -28,6 +28,8 @@ class BidirectionalGAN(GenerativeAdversarialNetwork):
     Arguments:
         hidden: sizes of the generator's hidden layers, from the code to the row, and of the encoder's, backwards; none is a linear map. Of
             convolutions, their channels; a dense layer follows the encoder's.
+        network: "dense"; "residual", where each hidden layer of generator and encoder is two that add to what goes in, for rows in many
+            clusters; or "convolution", whose hidden layers each double the height and width of an image, and halve them backwards.
     """
 
     unsuited = {
@@ -37,7 +39,8 @@ class BidirectionalGAN(GenerativeAdversarialNetwork):
     }
 
     def networks(self) -> dict[str, nn.Module]:
-        return super().networks() | {"q_encoder": self.reader(self.hyperparameters["hidden"][::-1], self.latents)}
+        encoder = self.reader(self.hyperparameters["hidden"][::-1], self.latents, dense=self.dense)
+        return super().networks() | {"q_encoder": encoder}
 
     def guide(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):

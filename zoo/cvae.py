@@ -53,6 +53,8 @@ class ConditionalVAE(VariationalAutoencoder):
         mask: whether the encoder is told which values are missing; else they look like the column's mean. Read off the data.
         center: what the encoder takes for zero, one number or one a column. Read off the data: the columns' means.
         spread: scale of the data, one number or one a column. Read off the data: the columns' standard deviations.
+        binarise: whether a shade is the chance of a pixel to be 1, drawn anew whenever a fit reads the row; of "bernoulli". Score and
+            encode rows that are drawn.
     """
 
     def __init__(
@@ -74,12 +76,13 @@ class ConditionalVAE(VariationalAutoencoder):
         mask: bool = False,
         center: float | list[float] = 0.5,
         spread: PositiveFloat | Annotated[list[PositiveFloat], Field(min_length=1)] = 1.0,
+        binarise: bool = False,
     ) -> None:
         self.labels = labels
         nets = {"hidden": hidden, "network": network, "image": image, "activation": activation}
         codes = {"prior": prior, "components": components, "covariance": covariance}
         rows = {"likelihood": likelihood, "noise": noise, "categories": categories, "mask": mask, "center": center, "spread": spread}
-        super().__init__(latents, dim, **nets, **codes, **rows)
+        super().__init__(latents, dim, **nets, **codes, **rows, binarise=binarise)
         self.weights = PyroParam(torch.full((labels,), 1 / labels), constraints.simplex)
 
     def model(self, x: Tensor, size: int | None = None) -> None:
@@ -93,6 +96,9 @@ class ConditionalVAE(VariationalAutoencoder):
 
     def seen(self, x: Tensor) -> Tensor:
         return torch.cat([super().seen(x[:, :-1]), self.told(x[:, -1:]).to(x)], -1)
+
+    def augment(self, x: Tensor) -> Tensor:
+        return torch.cat([super().augment(x[:, :-1]), x[:, -1:]], -1)
 
     def told(self, label: Tensor) -> Tensor:
         """(..., K) which of the labels (..., 1) is; none where it is not known."""

@@ -1,5 +1,6 @@
 """Generative adversarial network."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pyro
@@ -16,6 +17,8 @@ from .codes.nets import Critic, bent, leaky, residual, spread_out
 from .codes.priors import StandardNormal
 from .codes.sharp import Gaussian, Shades
 
+# What makes a dense network of its sizes.
+Dense = Callable[[list[int]], nn.Sequential]
 # Of a critic's dense layer, after its convolutions.
 JOINED = 128
 
@@ -92,20 +95,23 @@ class GenerativeAdversarialNetwork(Pair):
         hidden = self.hyperparameters["hidden"]
         if shape := self.shape(hidden):
             return {"generator": Decoder(self.latents, hidden, shape, 1, bent)}
-        dense = residual if self.hyperparameters["network"] == "residual" else leaky
-        return {"generator": dense([self.latents, *hidden, self.dim])}
+        return {"generator": self.dense([self.latents, *hidden, self.dim])}
+
+    def dense(self, sizes: list[int]) -> nn.Sequential:
+        """A new network of rows or codes."""
+        return (residual if self.hyperparameters["network"] == "residual" else leaky)(sizes)
 
     def shape(self, hidden: list[int]) -> tuple[int, int, int] | None:
         """Of the image that a row is, for convolutions with so many channels; None of a dense network."""
         given = self.hyperparameters
         return image_shape(given["network"], given["image"], self.dim, len(hidden))
 
-    def reader(self, hidden: list[int], outputs: int, beside: int = 0) -> nn.Sequential:
-        """A new network that gives `outputs` numbers of the features of a row, and of `beside` numbers more."""
+    def reader(self, hidden: list[int], outputs: int, beside: int = 0, dense: Dense = leaky) -> nn.Sequential:
+        """A new network that gives `outputs` numbers of the features of a row, and of `beside` numbers more; if it is dense, by `dense`."""
         shape, blocks = self.shape(hidden), [1] * (1 + self.mask)
         if shape:
             return nn.Sequential(Encoder(shape, blocks, hidden, JOINED, beside, bent), bent(), nn.Linear(JOINED, outputs))
-        return leaky([self.dim * len(blocks) + beside, *hidden, outputs])
+        return dense([self.dim * len(blocks) + beside, *hidden, outputs])
 
     def model(self, x: Tensor, size: int | None = None) -> None:
         with self.rows(x, size):
@@ -137,6 +143,8 @@ class GenerativeAdversarialNetwork(Pair):
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.columns_alike(table, self.dim, *self.likelihood.wrong(table.x), fitting)
+        if fitting:
+            checks.rows_differ(table)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

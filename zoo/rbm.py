@@ -115,6 +115,8 @@ class RestrictedBoltzmannMachine(Pair):
 
     def check(self, table: Table, fitting: bool) -> None:
         checks.columns_alike(table, self.dim, *self.units.wrong(table.x), fitting)
+        if fitting:
+            checks.rows_differ(table)
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 
+from ..amortised import log_weight
 from ..answers.decoding import as_tensor
+from ..program import Program
+from ..run import seeded
+from ..undirected.annealing import Annealing
+from ..undirected.gibbs import Coupled
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -17,6 +23,8 @@ if TYPE_CHECKING:
 ROWS = 500
 # Nats that log Z may be unsure by; and how far, in spreads of the drawn rows' densities, those fitted may lie off. The least spread.
 WIDE, FAR, OFF, LEAST = 1.0, 3.0, 1.0, 1e-3
+# Of what columns by themselves say of a row, in nats: no latents are worth less.
+LITTLE = 0.01
 
 
 def normaliser(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
@@ -30,6 +38,7 @@ def normaliser(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
         yield _known(known)
     if posterior.table is not None and len(posterior.table) > 1:
         yield _gap(posterior)
+        yield _beside_columns(posterior)
 
 
 def _known(known: dict) -> Finding:
@@ -57,3 +66,20 @@ def _gap(posterior: "Posterior") -> Finding:
     if abs(gap) > OFF * spread:
         return Finding("mass", "warning", f"{text}, which is not much alike.", "Try a lower lr, more sweeps or more steps.")
     return Finding("mass", "good", f"{text}.")
+
+
+def _beside_columns(posterior: "Posterior") -> Finding:
+    """Whether latents are of any use to the rows fitted: mean log densities, and those of columns by themselves, as a fit begins."""
+    x = posterior.table.x.to(posterior.device)
+    some = np.linspace(0, len(x) - 1, min(ROWS, len(x))).round().astype(int)
+    with torch.no_grad(), seeded(0, x.device):
+        pair = type(posterior.pair)(**posterior.pair.hyperparameters).to(x)
+        pair.start(x)
+        _, mass = Annealing(Program(pair, x[:1].nan_to_num()), 2, 2).independent()
+        _, alone = Coupled(pair).at(x.new_zeros(()), log_weight, Program(pair, x[some]), {}, x[some])
+    gained = posterior.score(posterior.table.some(some)).double() - (alone.double() - mass)
+    text = f"rows fitted gain {gained.mean():.2f} nats each on what columns by themselves say of them"
+    if gained.mean() < LITTLE * alone.abs().mean():
+        advice = "The fit has diverged, or hardly begun, or columns have nothing to do with each other: try a lower lr, then more steps."
+        return Finding("beside columns", "warning", f"{text}, which is next to nothing.", advice)
+    return Finding("beside columns", "good", f"{text}.")

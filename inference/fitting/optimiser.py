@@ -18,11 +18,21 @@ def check_optimiser(name: str) -> None:
         raise ValueError(unknown("optimiser", name, NAMES))
 
 
-def make_optimiser(name: str, parameters: list[Tensor], lr: float) -> Optimizer:
-    """The optimiser called `name` in `torch.optim`, all parameters moved by one operation where torch can do so."""
+def make_optimiser(name: str, parameters: list[Tensor], rates: list[float]) -> Optimizer:
+    """The optimiser called `name` in `torch.optim`, for parameters that are each moved by so many times the learning rate.
+
+    All of one rate are a group, which holds it as "rate", and are moved by one operation where torch can do so.
+    """
     cls = getattr(torch.optim, name)
     quick = "fused" if "fused" in inspect.signature(cls).parameters else "foreach"
-    return cls(parameters, lr=lr, **{quick: True})
+    groups = {rate: [p for p, own in zip(parameters, rates, strict=True) if own == rate] for rate in dict.fromkeys(rates)}
+    return cls([{"params": group, "rate": rate} for rate, group in groups.items()], **{quick: True})
+
+
+def pace(optimiser: Optimizer, lr: float) -> None:
+    """Set the learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr * group["rate"]
 
 
 def export_optimiser(optimiser: Optimizer) -> tuple[dict[str, Tensor], dict[str, float]]:

@@ -15,7 +15,7 @@ from ..rows.minibatches import batches
 from ..rows.stream import Rows
 from ..saving.checkpoint import Checkpoint
 from .blame import ADVICE, blame
-from .optimiser import adopt_optimiser, export_optimiser, make_optimiser
+from .optimiser import adopt_optimiser, export_optimiser, make_optimiser, pace
 from .schedule import TAKEN, WINDOW, Average, make_schedule
 from .solved import Solved
 from .step import traced_step
@@ -101,7 +101,7 @@ class Batch:
         self._carried = {name: torch.stack([value] * len(self._leaves[0])) for name, value in objective.begin(here).items()}
         self._free = [name for name in self.parameters if name not in self._solved.names]
         self._step = self._traced(self._batches.example)
-        self._optimiser = make_optimiser(recipe.optimiser, self._leaves, recipe.lr)
+        self._optimiser = make_optimiser(recipe.optimiser, self._leaves, [objective.rate(name) for name in self.parameters])
         self._schedule = make_schedule(recipe.schedule, recipe.steps, objective.inferred)
         self._average = Average(self._leaves)
         self._losses = here.new_empty((recipe.steps, len(self._leaves[0])), dtype=torch.double)
@@ -143,9 +143,8 @@ class Batch:
 
     def advance(self, count: int) -> None:
         """So many steps."""
-        group = self._optimiser.param_groups[0]
         for i in range(self.done, self.done + count):
-            group["lr"] = self._recipe.lr * self._schedule.rate(i)
+            pace(self._optimiser, self._recipe.lr * self._schedule.rate(i))
             chunk = self._batches.at(i)
             if self._batches.holes and not self._objective.program.missing:
                 self._objective.program.missing, self._step = True, None

@@ -57,7 +57,7 @@ class Annealing:
     def run(self) -> Annealed:
         """There and back."""
         way = self._way()
-        rows, start = self._independent()
+        rows, start = self.independent()
         rows, there = self._along(rows, way)
         forth, error = start + float(log_mean(there)), float(relative_error(there))
         rows = rows[torch.multinomial((there - there.max()).exp(), self._chains, replacement=True)]
@@ -68,7 +68,7 @@ class Annealing:
         low, high = forth - 3 * error, returned + 3 * float(relative_error(back))
         return Annealed(forth, min(low, high), max(low, high, forth), self._chains / (1 + self._chains * error**2), self._chains)
 
-    def _independent(self) -> tuple[Tensor, float]:
+    def independent(self) -> tuple[Tensor, float]:
         """Rows at coupling 0, and the logarithm of the mass there: density over that of latents and rows as they are drawn."""
         program, zero = self._program, self._program.x.new_zeros(())
 
@@ -94,7 +94,7 @@ class Annealing:
     def _way(self) -> Tensor:
         """Places so spaced that at each the gains of a pilot run spread alike."""
         even = torch.linspace(0, 1, min(PILOT, self._places)).to(self._program.x)
-        rows, spreads = self._independent()[0], []
+        rows, spreads = self.independent()[0], []
         for before, after in pairwise(even):
             rows, gained = self._move(rows, before, after)
             spreads.append(gained.double().std(correction=0))

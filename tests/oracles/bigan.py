@@ -20,4 +20,5 @@ def log_evidence(pair, x) -> None:
 
 def codes(pair, x: np.ndarray) -> np.ndarray:
     """(rows, Q) where the encoder puts rows."""
-    return gan.read(pair, pair.q_encoder, gan.features(pair, x))
+    seen = gan.features(pair, x)
+    return gan.residual(pair.q_encoder, seen) if pair.hyperparameters["network"] == "residual" else gan.read(pair, pair.q_encoder, seen)

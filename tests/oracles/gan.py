@@ -50,10 +50,13 @@ def generated(pair, z: np.ndarray) -> np.ndarray:
     given, net = pair.hyperparameters, pair.generator
     if given["image"]:
         return enlarged(net, z, given["image"], leaky)
-    if given["network"] == "dense":
-        return network(net, z)
+    return residual(net, z) if given["network"] == "residual" else network(net, z)
+
+
+def residual(net, rows: np.ndarray) -> np.ndarray:
+    """What a residual network makes of rows: to what goes into a block, two affine layers of it are added."""
     first, *blocks, _, last = net
-    rows = affine(first, z)
+    rows = affine(first, rows)
     for block in blocks:
         _, one, _, other = block.layers
         past = rows if rows.shape[1] == one.out_features else affine(block.past, rows)
