@@ -66,6 +66,15 @@ def test_elements_are_isometries_and_differ_from_draw_to_draw(case):
     assert len({tuple(e.flatten().tolist()) for e in element.flatten(0, 1)}) > 4
 
 
+def test_what_is_alike_does_not_number_components_that_locations_tell_apart():
+    truth = {
+        "locs": torch.tensor([-4.0, -3.0, 5.0, 6.0]) + 0.1 * torch.randn(CHAINS, DRAWS, 4),
+        "weights": torch.softmax(0.1 * torch.randn(CHAINS, DRAWS, 4), -1),
+    }
+    symmetry = Permutation(dict.fromkeys(truth, 0), order="locs")
+    assert equal(symmetry.align(symmetry.apply(truth, symmetry.random(truth))), truth)
+
+
 def test_components_are_numbered_by_the_first_entry_of_the_site_named():
     truth = components()
     backwards = PERMUTED.apply(truth, torch.tensor([2, 1, 0]).expand(CHAINS, DRAWS, K))

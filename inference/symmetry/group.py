@@ -118,13 +118,18 @@ class Symmetry(ABC):
         if features is None:
             return dict(draws)
         features, like = (torch.where(x.isfinite(), x, 0.0) for x in (features, like))
-        scale = _scale(like)
+        scale = self.scale(like)
         return self.apply(draws, self.match(features / scale, (like / scale).mean((0, 1))))
 
     def features(self, draws: Mapping[str, Tensor]) -> Tensor | None:
-        """(chain, draw, K, feature): all sites side by side, every feature divided by its root mean square; None without any."""
+        """(chain, draw, K, feature): all sites side by side, every feature divided by its `scale`; None without any."""
         columns = self._columns(draws)
-        return None if columns is None else columns / _scale(columns)
+        return None if columns is None else columns / self.scale(columns)
+
+    def scale(self, columns: Tensor) -> Tensor:
+        """(feature) the unit in which draws (chain, draw, K, feature) are held against each other: their root mean square."""
+        scale = columns.square().mean((0, 1, 2)).sqrt()
+        return torch.where(scale > 0, scale, torch.ones_like(scale))
 
     def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
         parts = [self.columns(draws[name], axes) for name, axes in self.telling(draws).items()]
@@ -136,9 +141,9 @@ class Symmetry(ABC):
         return x.double().movedim(2 + axes[0], 2)[..., None] if len(axes) == 1 else None
 
 
-def _scale(columns: Tensor) -> Tensor:
-    scale = columns.square().mean((0, 1, 2)).sqrt()
-    return torch.where(scale > 0, scale, torch.ones_like(scale))
+def some_of(features: Tensor) -> Tensor:
+    """(some, ...): those of the draws (chain, draw, ...) that what all have in common is learnt from."""
+    return _evenly(features, max(CANDIDATES, min(LEARNT_FROM, at_once(features[0, 0].numel()))))
 
 
 def _evenly(features: Tensor, count: int) -> Tensor:
@@ -151,8 +156,7 @@ def _evenly(features: Tensor, count: int) -> Tensor:
 
 def _pivot(symmetry: Symmetry, features: Tensor) -> Tensor:
     """(K, feature): the mean of the draws in `features` (chain, draw, K, feature), aligned to it."""
-    few = _evenly(features, max(CANDIDATES, min(LEARNT_FROM, at_once(features[0, 0].numel()))))
-    candidates = _evenly(features, CANDIDATES)
+    few, candidates = some_of(features), _evenly(features, CANDIDATES)
     losses = torch.stack([(symmetry.nearest(candidates, c) - c).square().sum() for c in candidates])
     means = [_settled(symmetry, candidates, candidates[i]) for i in losses.argsort()[:STARTS]]
     # The group acts by isometries: the longest mean has the least loss.

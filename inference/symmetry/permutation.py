@@ -9,7 +9,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .group import Symmetry
+from .group import Symmetry, some_of
+
+# What does not scatter at all tells components apart beyond doubt; but numbers are not divided by nothing.
+LEAST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ class Permutation(Symmetry):
         """(chain, draw, K, ...) of a site that counts components along one axis, or along two, of which the diagonal is taken."""
         found = x.movedim(2 + axes[0], 2) if len(axes) == 1 else x.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
         return found[..., None] if found.dim() == 3 else found
+
+    def scale(self, columns: Tensor) -> Tensor:
+        """(feature) how much the components' values scatter over draws, whatever they are called: what hardly scatters tells most, and
+        what differs by chance alone, such as weights that are all equal, is not to number what other sites tell apart."""
+        scatter = self.invariant(some_of(columns)[None]).std((0, 1), correction=0).mean(0)
+        return scatter.maximum(LEAST * super().scale(columns))
 
     def invariant(self, x: Tensor) -> Tensor:
         return x.sort(2).values
