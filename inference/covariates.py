@@ -37,7 +37,12 @@ def how_many(covariates: Covariates) -> int:
 
 def rows_for(pair: Pair, x: Any) -> Table:
     """What a user hands in, as `pair` reads it. Raises as `as_table`, and ValueError for named covariates that are not there."""
-    return arranged(as_table(x), named(pair.hyperparameters.get("covariates", 0)), pair.any_length)
+    return arranged(as_table(x), names_of(pair), pair.any_length)
+
+
+def names_of(pair: Pair) -> list[str]:
+    """The names of a pair's covariates, none of one that has no such hyperparameter, or no hyperparameters."""
+    return named(getattr(pair, "hyperparameters", {}).get("covariates", 0))
 
 
 def split(pair: Pair, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,8 +78,7 @@ def told_ahead(pair: Pair, x: Tensor, steps: int, given: Any) -> Tensor:
         shapes = f"({steps}, {count}) or ({len(x)}, {steps}, {count})"
         refuse_untold(pair, f"say what they are in the {steps} steps to come: given=, of shape {shapes}")
     if isinstance(given, pd.DataFrame):
-        names = named(pair.hyperparameters["covariates"])
-        given = arranged(as_table(given), names, series=False).x[:, -count:]
+        given = arranged(as_table(given), names_of(pair), series=False).x[:, -count:]
     known = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given, dtype=float))).to(x)
     if known.shape not in {(steps, count), (len(x), steps, count)}:
         raise ValueError(f"{name}: given= must be of shape ({steps}, {count}) or ({len(x)}, {steps}, {count}), not {tuple(known.shape)}")

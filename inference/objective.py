@@ -28,9 +28,8 @@ class Objective(torch.nn.Module):
 
     @property
     def inferred(self) -> int:
-        """How many numbers are inferred: those that shared latents have free, and the model's own that are learnt as points."""
-        own = [p.numel() for name, p in self.pair.named_parameters() if not any(part.startswith("q_") for part in name.split("."))]
-        return Flat(self.program.parameters).size + sum(own)
+        """How many numbers are inferred: those that shared latents have free. What is learnt as a point has no scale to move by."""
+        return Flat(self.program.parameters).size
 
     def rate(self, name: str) -> float:
         """By how many times the learning rate the parameter of that name is moved."""

@@ -140,7 +140,7 @@ def test_digits_are_told_better_than_by_scikit_learn_and_far_better_than_by_thei
 def test_the_report_believes_the_fit_and_shows_filters(tmp_path):
     report = inference.diagnose(fitted())
     severities = {f.name: f.severity for f in report.findings}
-    assert severities["normaliser"] == severities["mass"] == severities["active latents"] == severities["beside columns"] == "good"
+    assert severities["normaliser"] == severities["mass"] == severities["active latents"] == severities["beside the start"] == "good"
     figure = fitted().pair.picture(fitted())
     assert [axes.get_title() for axes in figure.axes if axes.get_title()] != []
     assert "unit" in figure.axes[0].get_title()
@@ -180,10 +180,10 @@ def test_divergence_is_found_and_said():
     assert not report.ok
 
 
-def test_a_fit_that_says_less_than_columns_by_themselves_is_told():
+def test_a_fit_that_says_less_than_where_it_set_out_from_is_told():
     train, _ = digits()
     posterior = strong(64, 6).normalised()
-    found = {f.name: f for f in inference.diagnose(replace(posterior, table=as_table(train[:300]))).findings}["beside columns"]
+    found = {f.name: f for f in inference.diagnose(replace(posterior, table=as_table(train[:300]))).findings}["beside the start"]
     mean = train[:300].mean(0).clamp(1e-3, 1 - 1e-3)
     columns = (train[:300] * mean.log() + (1 - train[:300]) * (1 - mean).log()).sum(1).mean()
     gained = float(posterior.score(train[:300]).mean() - columns)

@@ -75,6 +75,18 @@ def test_what_is_alike_does_not_number_components_that_locations_tell_apart():
     assert equal(symmetry.align(symmetry.apply(truth, symmetry.random(truth))), truth)
 
 
+@pytest.mark.parametrize("spread", [1.0, 3.0, 10.0])
+def test_a_component_that_may_be_anywhere_does_not_hide_what_the_others_are(spread):
+    anywhere = spread * torch.randn(CHAINS, 20 * DRAWS, 1)
+    truth = {
+        "locs": torch.cat([torch.tensor([0.0, 1.5, 12.0]) + 0.05 * torch.randn(CHAINS, 20 * DRAWS, 3), anywhere], -1),
+        "weights": torch.tensor([0.33, 0.33, 0.33, 0.01]) * (1 + 0.05 * torch.randn(CHAINS, 20 * DRAWS, 4)),
+    }
+    symmetry = Permutation(dict.fromkeys(truth, 0), order="locs")
+    aligned = symmetry.align(symmetry.apply(truth, symmetry.random(truth)))
+    assert aligned["locs"].std((0, 1)).sort().values[2] < 0.06
+
+
 def test_components_are_numbered_by_the_first_entry_of_the_site_named():
     truth = components()
     backwards = PERMUTED.apply(truth, torch.tensor([2, 1, 0]).expand(CHAINS, DRAWS, K))

@@ -90,9 +90,10 @@ def _measured(known: dict[str, Any]) -> list[str]:
 def _costs(known: dict[str, Any]) -> str:
     more, given = known["more"], "".join(f", {key}={value}" for key, value in known["sizes"].items())
     step, memory = f"{_seconds(known['step'])} a step of all rows", f"{known['memory']:.0f} MB beyond the rows"
+    inferred = f", by which {known['inferred']} numbers are inferred" if known["inferred"] else ""
     lines = [
         f"Costs of `{known['data']}` ({known['rows']} rows{given}), in CPU seconds of one core, uncompiled:",
-        f"a fit has {known['parameters']} parameters, by which {known['inferred']} numbers are inferred;",
+        f"a fit has {known['parameters']} parameters{inferred};",
         f"it begins after {_seconds(known['begin'])}, and takes {step}, and {memory};",
         f"of {more['times']} times the rows {_seconds(more['step'])} a step, and {more['memory']:.0f} MB.",
     ]

@@ -141,7 +141,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     posterior.pair.refuse_unsuited("impute")
     program, table = program_for(posterior, x)
     if not program.missing:
-        return Imputed(table.dress(table.x, table.columns), table.dress(torch.zeros_like(table.x), table.names))
+        return Imputed(table.dress(table.x, table.names), table.dress(torch.zeros_like(table.x), table.names))
     with seeded(seed, posterior.device):
         holes = program.x.isnan()
         incomplete = holes.flatten(1).any(1)

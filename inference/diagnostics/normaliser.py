@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROWS = 500
 # Nats that log Z may be unsure by; and how far, in spreads of the drawn rows' densities, those fitted may lie off. The least spread.
 WIDE, FAR, OFF, LEAST = 1.0, 3.0, 1.0, 1e-3
-# Of what columns by themselves say of a row, in nats: no latents are worth less.
+# Of what a fit's start says of a row, in nats: what gains less has learnt next to nothing.
 LITTLE = 0.01
 
 
@@ -38,7 +38,7 @@ def normaliser(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]
         yield _known(known)
     if posterior.table is not None and len(posterior.table) > 1:
         yield _gap(posterior)
-        yield _beside_columns(posterior)
+        yield _beside_start(posterior)
 
 
 def _known(known: dict) -> Finding:
@@ -68,8 +68,8 @@ def _gap(posterior: "Posterior") -> Finding:
     return Finding("mass", "good", f"{text}.")
 
 
-def _beside_columns(posterior: "Posterior") -> Finding:
-    """Whether latents are of any use to the rows fitted: mean log densities, and those of columns by themselves, as a fit begins."""
+def _beside_start(posterior: "Posterior") -> Finding:
+    """Whether the rows fitted are likelier than where the fit set out from, which takes the columns each by itself."""
     x = posterior.table.x.to(posterior.device)
     some = np.linspace(0, len(x) - 1, min(ROWS, len(x))).round().astype(int)
     with torch.no_grad(), seeded(0, x.device):
@@ -77,9 +77,10 @@ def _beside_columns(posterior: "Posterior") -> Finding:
         pair.start(x)
         _, mass = Annealing(Program(pair, x[:1].nan_to_num()), 2, 2).independent()
         _, alone = Coupled(pair).at(x.new_zeros(()), log_weight, Program(pair, x[some]), {}, x[some])
-    gained = posterior.score(posterior.table.some(some)).double() - (alone.double() - mass)
-    text = f"rows fitted gain {gained.mean():.2f} nats each on what columns by themselves say of them"
-    if gained.mean() < LITTLE * alone.abs().mean():
+    begun = alone.double() - mass
+    gained = float((posterior.score(posterior.table.some(some)).double() - begun).mean())
+    text = f"rows fitted gain {gained:.2f} nats each on where the fit set out from, which takes columns each by itself"
+    if gained < LITTLE * begun.abs().mean():
         advice = "The fit has diverged, or hardly begun, or columns have nothing to do with each other: try a lower lr, then more steps."
-        return Finding("beside columns", "warning", f"{text}, which is next to nothing.", advice)
-    return Finding("beside columns", "good", f"{text}.")
+        return Finding("beside the start", "warning", f"{text}: next to nothing.", advice)
+    return Finding("beside the start", "good", f"{text}.")

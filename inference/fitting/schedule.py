@@ -18,6 +18,7 @@ NEGLIGIBLE = 0.01
 LOUD = 0.5
 # Standard deviations: two chains so far apart have an R-hat of sqrt(1 + APART^2 / 2), which is 1.01.
 APART = 0.2
+BARELY = 0.5
 FEWEST = 2
 SETTLING = "the loss still settling"
 
@@ -135,13 +136,16 @@ class Cycles(Constant):
     How much is too much? What the loss gains, the guide comes nearer to the posterior, in nats of their divergence; and a Gaussian whose
     mean moves by d of its standard deviations comes nearer by d^2 / 2. A gain g shared by n numbers is thus a move of sqrt(2 g / n) of
     the standard deviation of each. Such a move is let be up to `APART`: an R-hat between the fits of n and of 2 n steps would be 1.01,
-    which chains are granted too. Nats for each row would be no measure: as rows become many and a posterior narrow, ever less of them
-    moves it by as much. A gain that is not shared, but made by a few of many numbers, has moved these further: it is told in nats too.
+    which chains are granted too. Where nothing but points is learnt, up to `BARELY` is let be: the rows then speak for the later point
+    by a factor of 1.6, "not worth more than a bare mention". Nats for each row would be no measure: as rows become many and a posterior
+    narrow, ever less of them moves it by as much. A gain that is not shared, but made by a few of many numbers, has moved these further:
+    it is told in nats too.
 
     Arguments:
         numbers: how many are inferred (`Objective.inferred`).
 
-    Source: Loshchilov & Hutter 2017, section 3, of which these are the restarts.
+    Source: Loshchilov & Hutter 2017, section 3, of which these are the restarts; Kass & Raftery 1995, "Bayes factors", JASA 90, section
+    3.2 (the mention).
     """
 
     def __init__(self, steps: int, numbers: int) -> None:
@@ -159,7 +163,7 @@ class Cycles(Constant):
         short, long = losses[: self._first], losses[self._first :]
         before, now, noise, odds = _compared(short[-(len(short) // 3) :], long[-(len(long) // 3) :])
         gained, noise = max(float((before - now).nan_to_num(0).max()), 0.0), float(noise.nan_to_num(0).max())
-        let_be = max(NEGLIGIBLE, self._numbers * APART**2 / 2)
+        let_be = max(NEGLIGIBLE, self._numbers * APART**2 / 2) if self._numbers else BARELY
         self.heard = noise <= max(LOUD, let_be / 2)
         self.reason = f"twice the steps gained {gained:.3g} nats, with a noise of {noise:.2g}{self._moved(gained)}"
         self.unsettled = f"{SETTLING}: {self.reason}"

@@ -32,13 +32,14 @@ def arranged(table: Table, covariates: Sequence[str], series: bool) -> Table:
     """`table` with the columns named `covariates` last; and where a pair reads `series`, the series whose steps are its rows.
 
     A row of a DataFrame is a step where covariates have names, so that its columns are variables, or where its index has two levels, series
-    and time; else it is a whole series. Rows without names stay as they are: their last columns are the covariates.
+    and time, numbers or dates; else it is a whole series. Steps follow each other as the rows do: a time that is lacking has to be a row of
+    `NaN`. Rows without names stay as they are: their last columns are the covariates.
 
     Raises ValueError for a column that is not there, and for times that are missing, repeated or out of order.
     """
     if table.frame and table.variables is None:
         table = _last(table, covariates)
-        if series and (covariates or table.index.nlevels > 1):
+        if series and (covariates or (table.index.nlevels > 1 and _ordered(table.index))):
             return _of_steps(table)
     return table
 
@@ -90,9 +91,15 @@ def _refuse_disorder(times: pd.Index, which: np.ndarray, table: Table) -> None:
         )
 
 
+def _ordered(index: pd.Index) -> bool:
+    """Whether the last level of an index is of times, and not of names."""
+    times = index.get_level_values(-1)
+    return bool(_comparable(times[~times.isna()]).notna().all())
+
+
 def _comparable(times: pd.Index) -> pd.Series:
     """The times as what has an order; missing where text is neither numbers nor dates."""
-    plain = pd.Series(times.astype("int64") if isinstance(times, pd.PeriodIndex) else times).reset_index(drop=True)
+    plain = pd.Series(times.astype("int64") if isinstance(times, pd.PeriodIndex) else times.to_numpy()).reset_index(drop=True)
     if plain.dtype.kind in "iufMm":
         return plain
     found = pd.to_numeric(plain, errors="coerce")

@@ -58,11 +58,17 @@ class Symmetry(ABC):
 
         Draws that are not finite are left as they are. Raises ValueError where the sites disagree about K.
         """
-        features = self.features(draws)
-        if features is None or not features.isfinite().all():
+        columns = self._columns(draws)
+        if columns is None or not columns.isfinite().all():
             return dict(draws)
-        aligned = self.apply(draws, self.match(features, _pivot(self, features)))
+        scale, pivot = self.reference(columns)
+        aligned = self.apply(draws, self.match(columns / scale, pivot))
         return self.apply(aligned, self.orient(aligned))
+
+    def reference(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The unit (feature) of each column of draws (chain, draw, K, feature), and the pivot (K, feature) in these units."""
+        scale = rms(columns)
+        return scale, pivot_of(self, columns / scale)
 
     def nearest(self, features: Tensor, pivot: Tensor) -> Tensor:
         """`features` (..., K, feature), each moved as close to `pivot` as an element can."""
@@ -118,18 +124,13 @@ class Symmetry(ABC):
         if features is None:
             return dict(draws)
         features, like = (torch.where(x.isfinite(), x, 0.0) for x in (features, like))
-        scale = self.scale(like)
+        scale = rms(like)
         return self.apply(draws, self.match(features / scale, (like / scale).mean((0, 1))))
 
     def features(self, draws: Mapping[str, Tensor]) -> Tensor | None:
-        """(chain, draw, K, feature): all sites side by side, every feature divided by its `scale`; None without any."""
+        """(chain, draw, K, feature): all sites side by side, every feature divided by its root mean square; None without any."""
         columns = self._columns(draws)
-        return None if columns is None else columns / self.scale(columns)
-
-    def scale(self, columns: Tensor) -> Tensor:
-        """(feature) the unit in which draws (chain, draw, K, feature) are held against each other: their root mean square."""
-        scale = columns.square().mean((0, 1, 2)).sqrt()
-        return torch.where(scale > 0, scale, torch.ones_like(scale))
+        return None if columns is None else columns / rms(columns)
 
     def _columns(self, draws: Mapping[str, Tensor]) -> Tensor | None:
         parts = [self.columns(draws[name], axes) for name, axes in self.telling(draws).items()]
@@ -139,6 +140,12 @@ class Symmetry(ABC):
     def columns(self, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
         """What of a site (chain, draw, *site) an element acts on as on features: (chain, draw, K, ...), in double precision."""
         return x.double().movedim(2 + axes[0], 2)[..., None] if len(axes) == 1 else None
+
+
+def rms(columns: Tensor) -> Tensor:
+    """(feature) the root mean square of draws (chain, draw, K, feature); 1 where that is nothing."""
+    scale = columns.square().mean((0, 1, 2)).sqrt()
+    return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
 def some_of(features: Tensor) -> Tensor:
@@ -154,7 +161,7 @@ def _evenly(features: Tensor, count: int) -> Tensor:
     return features[:: -(-chains // count), places].flatten(0, 1)
 
 
-def _pivot(symmetry: Symmetry, features: Tensor) -> Tensor:
+def pivot_of(symmetry: Symmetry, features: Tensor) -> Tensor:
     """(K, feature): the mean of the draws in `features` (chain, draw, K, feature), aligned to it."""
     few, candidates = some_of(features), _evenly(features, CANDIDATES)
     losses = torch.stack([(symmetry.nearest(candidates, c) - c).square().sum() for c in candidates])

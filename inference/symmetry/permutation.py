@@ -9,10 +9,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from .group import Symmetry, some_of
+from .group import Symmetry, pivot_of, rms, some_of
 
 # What does not scatter at all tells components apart beyond doubt; but numbers are not divided by nothing.
 LEAST = 1e-4
+# A gain, as a share of how much components scatter, for which units are changed: less is chance.
+WORTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,26 @@ class Permutation(Symmetry):
         found = x.movedim(2 + axes[0], 2) if len(axes) == 1 else x.diagonal(0, 2 + axes[0], 2 + axes[1]).movedim(-1, 2)
         return found[..., None] if found.dim() == 3 else found
 
-    def scale(self, columns: Tensor) -> Tensor:
-        """(feature) how much the components' values scatter over draws, whatever they are called: what hardly scatters tells most, and
-        what differs by chance alone, such as weights that are all equal, is not to number what other sites tell apart."""
-        scatter = self.invariant(some_of(columns)[None]).std((0, 1), correction=0).mean(0)
-        return scatter.maximum(LEAST * super().scale(columns))
+    def reference(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """As of any symmetry, in those units in which the components of aligned draws scatter least, by the mean of the logarithms.
+
+        What differs between components by chance alone, such as weights that are all equal, is not to number what other sites tell apart;
+        nor is a component that no row uses, and that may be anywhere, to hide what the others say. In units of their root mean square the
+        first happens, and in units of how much sorted values scatter the second: both are tried, and the better is improved on by units
+        of how much a component scatters once it is aligned.
+        """
+        few, usual = some_of(columns), rms(columns)
+
+        def tried(scale: Tensor) -> tuple[float, Tensor, Tensor, Tensor]:
+            scale = scale.maximum(LEAST * usual)
+            pivot = pivot_of(self, columns / scale)
+            scatter = self.nearest(few / scale, pivot).std(0, correction=0) * scale
+            return float(scatter.maximum(LEAST * usual).log().mean()), scatter, scale, pivot
+
+        best, found = tried(usual), tried(self.invariant(few[None])[0].std(0, correction=0).mean(0))
+        while found[0] < best[0] - WORTH:
+            best, found = found, tried(found[1].median(0).values)
+        return best[2], best[3]
 
     def invariant(self, x: Tensor) -> Tensor:
         return x.sort(2).values

@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from inference import as_table
 from inference.amortised import moments
 from inference.answers.predictive import averaged, program_for, row_chunks, rows_of
+from inference.covariates import rows_for
 from inference.program import Program, Values
 from inference.run import at_least, seeded
 
@@ -70,7 +70,7 @@ def coherence(posterior: "Posterior", x: Any = None, *, measure: str = "npmi", n
     measure: "npmi", "u_mass" or "c_v"; see `zoo/topics/coherence.py`. Raises ValueError for another, or where no rows were kept.
     """
     at_least(2, n=n)
-    table = rows_of(posterior) if x is None else as_table(x)
+    table = rows_of(posterior) if x is None else rows_for(posterior.pair, x)
     first = posterior.aligned["topics"].flatten(0, 1).mean(0).topk(min(n, len(table.columns))).indices.cpu().numpy()
     found = coherence_of(first, table.x.cpu().numpy() > 0, measure)
     return pd.Series(found, pd.RangeIndex(len(first), name="topic"), name=measure)
@@ -98,8 +98,8 @@ def completion(posterior: "Posterior", x: Any, held: Any = None, *, seed: int = 
     Source: Wallach, Murray, Salakhutdinov & Mimno 2009, "Evaluation methods for topic models", ICML, section 5.1.
     """
     at_least(0, seed=seed)
-    given, words = as_table(x).x, posterior.pair.vocabulary
-    first, second = halves(given[:, :words], seed) if held is None else (given[:, :words], as_table(held).x[:, :words])
+    given, words = rows_for(posterior.pair, x).x, posterior.pair.vocabulary
+    first, second = halves(given[:, :words], seed) if held is None else (given[:, :words], rows_for(posterior.pair, held).x[:, :words])
     if first.shape != second.shape:
         raise ValueError(f"x has shape {tuple(first.shape)} and held {tuple(second.shape)}; they must be halves of the same texts")
     program, _ = program_for(posterior, torch.cat([first, given[:, words:]], 1))

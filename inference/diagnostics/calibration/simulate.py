@@ -12,7 +12,7 @@ from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ...covariates import refuse_untold
+from ...covariates import refuse_untold, rows_for
 from ...graphs.elimination import is_sample, local
 from ...graphs.graph import batched
 from ...memory import at_once
@@ -37,7 +37,7 @@ def template(pair: Pair, rows: Any, device: torch.device) -> Tensor:
         ValueError: `rows` is below 1, or the model cannot be simulated. TypeError: what the model observes is not whole rows.
     """
     if not isinstance(rows, Integral):
-        return as_table(rows).x.to(device, torch.get_default_dtype())
+        return rows_for(pair, rows).x.to(device, torch.get_default_dtype())
     at_least(1, rows=rows)
     refuse_untold(pair, "hand in rows that hold these: rows=x")
     value = _observed(_simulated(pair, torch.zeros(int(rows), 1, device=device)))["value"]
