@@ -7,6 +7,8 @@ import torch
 
 import inference
 import zoo
+from inference.covariates import rows_for
+from inference.diagnostics.calibration.simulate import template
 from inference.diagnostics.convert import entries
 from inference.rows.parquet import ParquetSource
 from inference.rows.stream import Rows
@@ -62,6 +64,32 @@ def test_what_is_told_of_steps_has_their_index(river):
         pd.testing.assert_index_equal(told.index, gaps.index)
         assert list(told.columns) == [name]
     assert float(scores.sum().iloc[0]) == pytest.approx(float(river.score(gaps)), rel=1e-4)
+
+
+def test_a_series_without_gaps_is_imputed_as_it_is(river):
+    filled = river.impute(_river())
+    pd.testing.assert_frame_equal(filled.mean, _river()[["flow", "level", "temperature"]], check_freq=False)
+    assert (filled.sd.to_numpy() == 0).all()
+
+
+def test_what_simulated_data_are_to_look_like_is_read_by_name(river):
+    like = template(river.pair, _river(), torch.device("cpu"))
+    torch.testing.assert_close(like[0, :, -1], torch.tensor(_river()["temperature"].to_numpy()))
+
+
+def test_texts_are_completed_and_judged_by_their_words_wherever_the_year_stands():
+    counts = np.random.default_rng(0).integers(0, 4, (12, 5))
+    frame = pd.DataFrame(counts, columns=list("abcde")).assign(year=2000.0 + np.arange(12))
+    first = frame[["year", *"abcde"]]
+    posterior = inference.svi(zoo.create("ctm", frame, topics=2, covariates=["year"]), frame, **QUICK)
+    assert posterior.completion(first).per_word == pytest.approx(posterior.completion(frame).per_word)
+    pd.testing.assert_series_equal(posterior.coherence(first, n=2), posterior.coherence(frame, n=2))
+
+
+def test_names_in_an_index_of_two_levels_make_no_steps():
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 30)))
+    wide.index = pd.MultiIndex.from_product([["east", "west"], ["mill", "weir"]])
+    assert rows_for(zoo.create("hmm"), wide).x.shape == (4, 30)
 
 
 def test_a_folder_keeps_the_names(river, tmp_path):
