@@ -35,12 +35,12 @@ def decompositions() -> dict[Any, Callable]:
 
 
 class Source:
-    """A graph as C: `text`, the bytes that it works in, and what comes after its arguments: constants, then calls of torch."""
+    """A graph as C: `text`, the bytes that it works in, and what comes after its arguments: constants, then what it calls."""
 
     def __init__(self, graph: fx.GraphModule) -> None:
         self._writer, self._known = Writer(), {}
         self._uses = _uses(graph)
-        names, self.constants, self.foreign = [], [], []
+        names, self.constants, self.calls = [], [], []
         for node in graph.graph.nodes:
             if node.op == "placeholder":
                 self._known[node] = self._argument(node.meta["val"], names)
@@ -59,7 +59,7 @@ class Source:
         first = len(names)
         # Constants lie behind the arguments, whatever their order in the graph.
         lines = [f"const {kind} *restrict {name} = in[{place}];" for place, (name, kind) in enumerate(self._ordered(names))]
-        lines += [f"const void *call{k} = in[{first + k}];" for k in range(len(self.foreign))]
+        lines += [f"const void *call{k} = in[{first + k}];" for k in range(len(self.calls))]
         lines += [f"{ctype(dtype)} *restrict out{k} = out[{k}];" for k, (_, dtype) in enumerate(self.outputs)]
         head = "void run(const void *const *in, void *const *out, char *work) {"
         self.text = "\n".join([PRELUDE.read_text(encoding="utf-8"), head, *("    " + line for line in lines), self._writer.text, "}\n"])
@@ -106,8 +106,8 @@ class Source:
                 return found
         rule = RULES.get(packet)
         if rule is None or (packet in PLACED and not _fixed_places(node)):
-            made, result = foreign.call(self._writer, node, args, kwargs, f"call{len(self.foreign)}")
-            self.foreign.append(made)
+            made, result = foreign.call(self._writer, node, args, kwargs, f"call{len(self.calls)}")
+            self.calls.append(made)
             return result
         return rule(self._writer, like, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Operations that C does not know, and asks torch for in the middle of a function."""
+"""Operations that C does not know: compiled loops that it calls, or torch, which it asks in the middle of a function."""
 
 import ctypes
 from collections.abc import Callable
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from .values import Shape, Unsupported, Value, ctype
+from .direct import Direct, offered
+from .values import Buffer, Shape, Unsupported, Value, ctype
 from .writer import Writer
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_void_p))
@@ -43,7 +44,7 @@ class Foreign:
                 tensor.fill_(torch.nan if tensor.dtype.is_floating_point else 0)
 
 
-def call(w: Writer, node: fx.Node, args: tuple, kwargs: dict[str, Any], place: str) -> tuple[Foreign, Any]:
+def call(w: Writer, node: fx.Node, args: tuple, kwargs: dict[str, Any], place: str) -> tuple[Foreign | Direct, Any]:
     """Write a call of `node` by the function whose address is `place`; its result, or results. Raises Unsupported."""
     target, found = node.target, node.meta.get("val")
     if found is None or getattr(target, "_schema", None) is None or target._schema.is_mutable:
@@ -52,12 +53,29 @@ def call(w: Writer, node: fx.Node, args: tuple, kwargs: dict[str, Any], place: s
     given = [w.whole(leaf) for leaf in leaves if isinstance(leaf, Value)]
     likes = [found] if isinstance(found, Tensor) else list(found)
     made = [w.room(tuple(like.shape), like.dtype) for like in likes]
+    result = made[0] if isinstance(found, Tensor) else made
+    if offered(target):
+        tensors = [*given, *made]
+        others = [leaf for leaf in leaves if not isinstance(leaf, Value)]
+        direct = Direct(target, [v.shape for v in tensors], [v.dtype for v in tensors], others)
+        _call_loops(w, direct, tensors, place)
+        return direct, result
+    _ask_torch(w, given, made, place)
+    return Foreign(target, (leaves, spec), [_kind(v) for v in given], [_kind(v) for v in made]), result
+
+
+def _call_loops(w: Writer, direct: Direct, tensors: list[Buffer], place: str) -> None:
+    sizes = w.name("f")
+    w.line(f"const int64_t {sizes}[] = {{{', '.join(map(str, direct.sizes))}}};")
+    kinds = ", ".join(["const void *"] * (len(tensors) + 1))
+    w.line(f"((void (*)({kinds})){place})({', '.join(f'{v.name}+{v.offset}' for v in tensors)}, {sizes});")
+
+
+def _ask_torch(w: Writer, given: list[Buffer], made: list[Buffer], place: str) -> None:
     ins, outs = w.name("f"), w.name("f")
     w.line(f"const void *{ins}[] = {{{', '.join(f'{v.name}+{v.offset}' for v in given) or '0'}}};")
     w.line(f"void *{outs}[] = {{{', '.join(v.name for v in made)}}};")
     w.line(f"((void (*)(const void *const *, void *const *)){place})({ins}, {outs});")
-    foreign = Foreign(target, (leaves, spec), [_kind(v) for v in given], [_kind(v) for v in made])
-    return foreign, made[0] if isinstance(found, Tensor) else made
 
 
 def _kind(value: Value) -> Kind:

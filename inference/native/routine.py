@@ -12,6 +12,7 @@ from ..graphs.compiling import alike
 from ..graphs.simplified import simplified
 from ..graphs.tracing import written
 from .emitter import Source, decompositions
+from .foreign import Foreign
 from .library import loaded
 from .values import Unsupported
 from .writer import ALIGNED
@@ -22,8 +23,8 @@ log = logging.getLogger("inference")
 class Routine:
     """A graph as compiled C, for arguments of the shapes that it was traced on.
 
-    address: where the function is. constants: tensors that it reads after its arguments. foreign: calls of torch in it, whose
-    addresses come last.
+    address: where the function is. constants: tensors that it reads after its arguments. calls: what it calls, whose addresses come
+    last; foreign: those of them that ask torch.
 
     Raises Unsupported where the graph, or this machine, does not allow it.
     """
@@ -33,7 +34,8 @@ class Routine:
         # Held: a library that is let go of takes its functions with it.
         self._library = loaded(source.text)
         self.address = ctypes.cast(self._library.run, ctypes.c_void_p).value
-        self.constants, self.foreign, self._bytes = source.constants, source.foreign, source.bytes
+        self.constants, self.calls, self._bytes = source.constants, source.calls, source.bytes
+        self.foreign = [call for call in self.calls if isinstance(call, Foreign)]
         self._takes, self._gives = source.inputs, source.outputs
         self._own = self.work(1)
 
@@ -56,7 +58,7 @@ class Routine:
 
     def addresses(self, arguments: list[tuple[Tensor, bool]], chains: int) -> np.ndarray:
         """(chain, input) of what the function reads: `addresses` of its arguments, and what comes after them."""
-        fixed = [*(c.data_ptr() for c in self.constants), *(f.address for f in self.foreign)]
+        fixed = [*(c.data_ptr() for c in self.constants), *(c.address for c in self.calls)]
         return np.hstack([addresses(arguments, chains), np.tile(np.array(fixed, np.uintp), (chains, 1))])
 
     def raise_what_failed(self) -> None:

@@ -30,17 +30,21 @@ class Mixed(TorchDistribution):
         return (self.log_weights.exp()[..., None] * self.locs).sum(-2)
 
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
-        return self.fill(torch.full(self._extended_shape(sample_shape), torch.nan, dtype=self.locs.dtype, device=self.locs.device))
+        return self._drawn(self.log_weights.expand(*self._extended_shape(sample_shape)[:-1], -1))
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self.log_components(value).logsumexp(-1)
 
     def fill(self, value: Tensor) -> Tensor:
         """`value` (*batch, D) with a draw of what is missing given what is seen of the row."""
-        drawn = Categorical(logits=self.log_components(value)).sample()[..., None, None]
-        loc, scale = (t.expand(*drawn.shape[:-2], *t.shape[-2:]).take_along_dim(drawn, -2)[..., 0, :] for t in (self.locs, self.scales))
-        return torch.where(value.isnan(), loc + scale * torch.randn_like(loc), value)
+        return torch.where(value.isnan(), self._drawn(self.log_components(value)), value)
 
     def log_components(self, value: Tensor) -> Tensor:
         """(*batch, M) log p(component, what is seen of the row)."""
         return self.log_weights + DiagonalGaussian(self.locs, self.scales).log_prob(value[..., None, :])
+
+    def _drawn(self, logits: Tensor) -> Tensor:
+        """(*batch, D) rows of components that have these log probabilities (*batch, M)."""
+        drawn = Categorical(logits=logits).sample()[..., None, None]
+        loc, scale = (t.expand(*drawn.shape[:-2], *t.shape[-2:]).take_along_dim(drawn, -2)[..., 0, :] for t in (self.locs, self.scales))
+        return loc + scale * torch.randn_like(loc)

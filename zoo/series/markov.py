@@ -14,6 +14,7 @@ On the CPU they run as compiled loops (`markov_kernels`; of many series side by 
 filter are parallel scans (`markov_scan`), and paths are found on the CPU.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.library import custom_op
+
+from inference.native.direct import called_from_c
 
 from ..batched import batched
 from . import markov_cpu, markov_scan
@@ -68,6 +71,15 @@ def _forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradi
     batch = emission.shape[:-2]
     found = _where(emission).forward_backward(flat(start, 1), flat(transition, 3), flat(emission, 2), gradient)
     return tuple(t.reshape(batch + t.shape[1:]) if gradient or t.dim() == 1 else t.new_empty(0) for t in found)
+
+
+def _loops() -> Callable[..., None]:
+    from .markov_loops import at_addresses
+
+    return at_addresses
+
+
+called_from_c(_forward_backward, (1, 3, 2, 0, 2, 3), _loops)
 
 
 @_forward_backward.register_fake

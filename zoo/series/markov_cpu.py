@@ -1,4 +1,4 @@
-"""The compiled loops of `markov_kernels` on tensors, for the functions of `markov`; the kernels are imported when first called."""
+"""Compiled loops along hidden Markov chains on tensors, for the functions of `markov`; the loops are imported when first called."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,24 +8,16 @@ from torch import Tensor
 
 from .over_series import over_series
 
-# Numbers that are kept of series side by side.
-LANES = 10_000_000
-
 
 def forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `markov_scan.forward_backward`."""
-    from . import markov_kernels, markov_lanes
+    from . import markov_loops as loops
 
-    series, steps, states = emission.shape
-    abreast = series >= markov_lanes.FEWEST and markov_lanes.MOST * steps * states <= LANES
-    kernel = markov_lanes.forward_backward if abreast else markov_kernels.forward_backward
-    evidence, shares, counts = _run(kernel, start, transition, emission, gradient)
-    lost = evidence.isnan()
-    if abreast and lost.any():
-        again = _run(markov_kernels.forward_backward, start[lost], transition[lost], emission[lost], gradient)
-        for all_series, some in zip((evidence, shares, counts), again, strict=True):
-            all_series[lost[: len(all_series)]] = some
-    return evidence, shares, counts
+    evidence = torch.empty(len(emission), dtype=torch.double)
+    states = emission.new_empty(emission.shape if gradient else (0, *emission.shape[1:]))
+    counts = transition.new_empty(transition.shape if gradient else (0, *transition.shape[1:]))
+    _over_series(loops.forward_backward, emission.shape, start, transition, emission, gradient, evidence, states, counts)
+    return evidence, states, counts
 
 
 def filter(start: Tensor, transition: Tensor, emission: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,14 +46,6 @@ def sample(transition: Tensor, filtered: Tensor, uniform: Tensor) -> Tensor:
     paths = torch.empty(uniform.shape, dtype=torch.long)
     _over_series(kernels.sample, filtered.shape, transition.double(), filtered, uniform, paths)
     return paths
-
-
-def _run(kernel: Callable, start: Tensor, transition: Tensor, emission: Tensor, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
-    evidence = torch.empty(len(emission), dtype=torch.double)
-    states = emission.new_empty(emission.shape if gradient else (0, *emission.shape[1:]))
-    counts = transition.new_empty(transition.shape if gradient else (0, *transition.shape[1:]))
-    _over_series(kernel, emission.shape, start, transition, emission, gradient, evidence, states, counts)
-    return evidence, states, counts
 
 
 def _over_series(kernel: Callable, shape: torch.Size, *given: Any) -> None:
