@@ -55,6 +55,7 @@ OPERATIONS = {
     "scattered": (lambda a, b: a.scatter(1, WHOLE[:, :1], b[:, :1]) + a.scatter_add(1, WHOLE, b[:, :2]), A, B),
     "put": (lambda a, b: a.index_put((PLACES,), b) + a.index_put((PLACES, PLACES), b[:, 0], accumulate=True), A, B),
     "sums": (lambda a: a.sum() + a.sum(0).prod() + a.mean(1).sum() + a.sum((0, 1)) + a.cumsum(1).sum() + a.cumprod(0)[2, 1], A),
+    "running": (lambda a, odd: torch.cat([a.logcumsumexp(1).flatten(), *(o.logcumsumexp(0) for o in (odd, odd[2:], odd[1:3]))]), A, ODD),
     "extremes": (lambda a: a.amax(1) - a.amin(1) + a.logsumexp(1) + a.amax(0)[:3], A),
     "shares": (lambda a: a.softmax(1) + a.log_softmax(0), A),
     "products": (lambda a, b, v: (a @ b.T) @ a + (a @ v)[:, None] + v @ b.T @ a + torch.dot(v, v), A, B, V),

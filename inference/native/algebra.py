@@ -55,18 +55,23 @@ def reduced(w: Writer, value: Value, what: str, dims: list[int] | int | None, ke
     return out if keep else shaping.reshape(w, out, tuple(n for k, n in enumerate(shape) if k not in gone))
 
 
-def running(w: Writer, value: Value, dim: int, sign: str, dtype: torch.dtype) -> Value:
-    """Sums or products up to each place along an axis."""
+# How what is summed up to a place along an axis goes on by the next element, and what it begins with.
+RUNNING = {"sum": ("{a} + {x}", "0"), "prod": ("{a} * {x}", "1"), "logsumexp": ("logaddexp({a}, {x})", "-INFINITY")}
+
+
+def running(w: Writer, value: Value, dim: int, what: str, dtype: torch.dtype) -> Value:
+    """Sums, products or logarithms of summed exponentials up to each place along an axis, taken in double precision."""
     if not value.shape:
         return value
+    form, first = RUNNING[what]
     dim %= len(value.shape)
     out = w.room(value.shape, dtype)
     with w.loop([1 if k == dim else n for k, n in enumerate(value.shape)]) as i:
         total, j = w.name("a"), w.name("i")
-        w.line(f"double {total} = {0 if sign == '+' else 1};")
+        w.line(f"double {total} = {first};")
         w.line(f"for (int {j} = 0; {j} < {value.shape[dim]}; {j}++) {{")
         at = (*i[:dim], j, *i[dim + 1 :])
-        w.line(f"{total} = {total} {sign} {value.at(at)}; {out.at(at)} = {total}; }}")
+        w.line(f"{total} = {form.format(a=total, x=value.at(at))}; {out.at(at)} = {total}; }}")
     return out
 
 

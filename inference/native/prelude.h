@@ -37,6 +37,11 @@ CHOSEN(double, int64_t)
 static inline int64_t maximum_int64_t(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t minimum_int64_t(int64_t a, int64_t b) { return a < b ? a : b; }
 
+static inline double logaddexp(double a, double b) {
+    double most = maximum_double(a, b), least = minimum_double(a, b);
+    return isinf(most) ? most : most + log1p(exp(least - most));
+}
+
 /* The recurrence up to 10, where the asymptotic series of Abramowitz & Stegun (6.3.18) is exact; below 0, the reflection (6.3.7). */
 static inline double digamma_double(double x) {
     double shift = 0;

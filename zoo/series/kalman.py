@@ -11,11 +11,14 @@ broadcast:
 They are compiled loops on the CPU (`kalman_kernels`), in double precision; tensors elsewhere are taken there and back.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import custom_op
+
+from inference.native.direct import called_from_c
 
 from ..batched import batched
 from .over_series import differentiable, flat, over_series, together
@@ -58,6 +61,15 @@ def _evidence(
     _run(kernels.evidence, arrays, gradient, logs, tuple(g.numpy() for g in grads))
     like = [g.reshape(t.shape if gradient else 0).to(t) for g, t in zip(grads, given, strict=True)]
     return logs.reshape(x.shape[:-2]).to(x.device), *like
+
+
+def _loops() -> Callable[..., None]:
+    from .kalman_kernels import evidence_at
+
+    return evidence_at
+
+
+called_from_c(_evidence, (*DIMS, 0, *DIMS), _loops)
 
 
 @_evidence.register_fake

@@ -9,8 +9,10 @@ missing is passed over. The way back (`kalman_backward`) has the gradients, and 
 Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford, section 6.4.
 """
 
+from typing import Any
+
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
 from .kalman_backward import backward, product
 from .markov_log_kernels import FAST
@@ -41,6 +43,50 @@ def evidence(
         if gradient:
             some = (grads[0][n], grads[1][n], grads[2][n], grads[3][n], grads[4][n], grads[5][n])
             backward(transition[n], loadings[n], means, covariances, gains, spreads, errors, some, nothing, nothing)
+
+
+def evidence_at(
+    start: Any,
+    transition: Any,
+    drift: Any,
+    loadings: Any,
+    noise: Any,
+    x: Any,
+    logs: Any,
+    start_grad: Any,
+    transition_grad: Any,
+    drift_grad: Any,
+    loadings_grad: Any,
+    noise_grad: Any,
+    x_grad: Any,
+    sizes: Any,
+) -> None:
+    """`evidence` of all series, for `inference.native`: pointers to each tensor, and to their shapes and `gradient`."""
+    shapes = carray(sizes, 32)
+    series, states, steps, columns, some = shapes[0], shapes[1], shapes[13], shapes[14], shapes[16]
+    given = (
+        carray(start, (series, states)).astype(np.float64),
+        carray(transition, (series, states, states)).astype(np.float64),
+        carray(drift, (series, states)).astype(np.float64),
+        carray(loadings, (series, columns, states)).astype(np.float64),
+        carray(noise, (series, columns)).astype(np.float64),
+        carray(x, (series, steps, columns)).astype(np.float64),
+    )
+    grads = (
+        np.empty((some, states)),
+        np.empty((some, states, states)),
+        np.empty((some, states)),
+        np.empty((some, columns, states)),
+        np.empty((some, columns)),
+        np.empty((some, steps, columns)),
+    )
+    evidence(0, series, *given, shapes[31] != 0, carray(logs, series), grads)
+    carray(start_grad, grads[0].shape)[:] = grads[0]
+    carray(transition_grad, grads[1].shape)[:] = grads[1]
+    carray(drift_grad, grads[2].shape)[:] = grads[2]
+    carray(loadings_grad, grads[3].shape)[:] = grads[3]
+    carray(noise_grad, grads[4].shape)[:] = grads[4]
+    carray(x_grad, grads[5].shape)[:] = grads[5]
 
 
 @compiled

@@ -7,7 +7,10 @@ and `ends[t, k]` log p(x_1..t, one ends there): what goes before a segment, and 
 Reference: Yu 2010, "Hidden semi-Markov models", Artificial Intelligence 174.
 """
 
+from typing import Any
+
 import numpy as np
+from numba import carray
 
 from .markov_log_kernels import compiled, log_sum
 
@@ -45,6 +48,46 @@ def evidence(
             own[0][:], own[1][:], own[2][:], own[3][:], own[4][:] = nothing, nothing, nothing, nothing, nothing
             if logs[n] > -np.inf:
                 _backward((transition[n], durations[n], survival[n], shown), begins, ends, logs[n], own)
+
+
+def evidence_at(
+    start: Any,
+    transition: Any,
+    durations: Any,
+    survival: Any,
+    emission: Any,
+    lengths: Any,
+    logs: Any,
+    start_grad: Any,
+    transition_grad: Any,
+    durations_grad: Any,
+    survival_grad: Any,
+    emission_grad: Any,
+    sizes: Any,
+) -> None:
+    """`evidence` of all series, for `inference.native`: pointers to each tensor, and to their shapes and `gradient`."""
+    shapes = carray(sizes, 31)
+    series, states, longest, steps, some = shapes[0], shapes[1], shapes[7], shapes[12], shapes[16]
+    given = (
+        carray(start, (series, states)).astype(np.float64),
+        carray(transition, (series, states, states)).astype(np.float64),
+        carray(durations, (series, states, longest)).astype(np.float64),
+        carray(survival, (series, states, longest)).astype(np.float64),
+        carray(emission, (series, steps, states)).astype(np.float64),
+    )
+    grads = (
+        np.empty((some, states)),
+        np.empty((some, states, states)),
+        np.empty((some, states, longest)),
+        np.empty((some, states, longest)),
+        np.empty((some, steps, states)),
+    )
+    evidence(0, series, *given, carray(lengths, series), shapes[30] != 0, carray(logs, series), grads)
+    carray(start_grad, grads[0].shape)[:] = grads[0]
+    carray(transition_grad, grads[1].shape)[:] = grads[1]
+    carray(durations_grad, grads[2].shape)[:] = grads[2]
+    carray(survival_grad, grads[3].shape)[:] = grads[3]
+    carray(emission_grad, grads[4].shape)[:] = grads[4]
 
 
 @compiled

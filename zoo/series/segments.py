@@ -14,11 +14,14 @@ Every function takes logarithms, whose batch shapes broadcast:
 They are compiled loops on the CPU (`segment_kernels`), in double precision; tensors elsewhere are taken there and back.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import custom_op
+
+from inference.native.direct import called_from_c
 
 from ..batched import batched
 from .over_series import differentiable, flat, over_series, together
@@ -73,6 +76,15 @@ def _evidence(
     _run(kernels.evidence, arrays, lengths.reshape(-1).cpu(), gradient, logs, tuple(g.numpy() for g in grads))
     like = [g.reshape(t.shape if gradient else 0).to(t) for g, t in zip(grads, given, strict=True)]
     return logs.reshape(lengths.shape).to(emission.device), *like
+
+
+def _loops() -> Callable[..., None]:
+    from .segment_kernels import evidence_at
+
+    return evidence_at
+
+
+called_from_c(_evidence, (*DIMS, 0, 0, *DIMS), _loops)
 
 
 @_evidence.register_fake
