@@ -149,3 +149,45 @@ def solved(w: Writer, a: Value, b: Value, *, upper: bool, left: bool = True, uni
                 w.line(f"{out.at((*s, i, j))} /= {a.at((*s, i, i))};")
         w.line("}")
     return out
+
+
+def lu_solved(w: Writer, a: Value, b: Value, *, left: bool = True, check_errors: bool = False) -> list[Value]:
+    """X with a @ X = b, the factors of `a` with its rows exchanged, these exchanges, and the first pivot that is zero, or 0."""
+    if b.shape == a.shape[:-1]:
+        found, *factors = lu_solved(w, a, shaping.unsqueeze(w, b, -1), left=left)
+        return [shaping.squeeze(w, found, -1), *factors]
+    *batch, n, columns = b.shape
+    if not left or a.shape != (*batch, n, n):
+        raise Unsupported("systems whose unknowns stand on the left, or of other batches")
+    lu, out = w.room(a.shape, a.dtype), w.room(b.shape, b.dtype)
+    pivots, told = w.room((*batch, n), torch.int32), w.room(tuple(batch), torch.int64)
+    w.store(lu, a)
+    w.store(out, b)
+    with w.loop(batch) as s:
+        j, i, k, p = (w.name("i") for _ in range(4))
+        w.line(f"{told.at(s)} = 0;")
+        w.line(f"for (int {j} = 0; {j} < {n}; {j}++) {{")
+        w.line(f"    int {p} = {j};")
+        at, top = (lu.at((*s, row, j)) for row in (i, p))
+        w.line(f"    for (int {i} = {j} + 1; {i} < {n}; {i}++) if (fabs({at}) > fabs({top})) {p} = {i};")
+        w.line(f"    {pivots.at((*s, j))} = {p} + 1;")
+        w.line(f"    if ({top} == 0 && !{told.at(s)}) {told.at(s)} = {j} + 1;")
+        for matrix, width in ((lu, n), (out, columns)):
+            one, other = matrix.at((*s, j, k)), matrix.at((*s, p, k))
+            swap = f"{matrix.ctype} t = {one}; {one} = {other}; {other} = t;"
+            w.line(f"    for (int {k} = 0; {k} < {width}; {k}++) {{ {swap} }}")
+        w.line(f"    for (int {i} = {j} + 1; {i} < {n}; {i}++) {{")
+        w.line(f"        {at} /= {lu.at((*s, j, j))};")
+        for matrix, first, width in ((lu, f"{j} + 1", n), (out, "0", columns)):
+            less = f"{matrix.at((*s, i, k))} -= {at} * {matrix.at((*s, j, k))};"
+            w.line(f"        for (int {k} = {first}; {k} < {width}; {k}++) {less}")
+        w.line("    }")
+        w.line("}")
+    return [solved(w, lu, out, upper=True), lu, pivots, told]
+
+
+def inverse(w: Writer, a: Value, *, check_errors: bool = False) -> list[Value]:
+    """The inverse, and the first pivot that is zero, or 0."""
+    identity = Value(a.shape, a.dtype, lambda i: f"(({a.ctype})({i[-1]} == {i[-2]}))")
+    found, _, _, told = lu_solved(w, a, identity)
+    return [found, told]

@@ -141,6 +141,15 @@ def _mean(w: Writer, like: Tensor, value: Value, *args: Any, **kwargs: Any) -> V
     return elementwise(aten.div, (total, value.numel / like.numel()), {}, total.shape, total.dtype)
 
 
+def _truth(what: str) -> Callable[..., Value]:
+    def rule(w: Writer, like: Tensor, value: Value, dims: Any = None, keepdim: bool = False) -> Value:
+        told = Value(value.shape, torch.int64, lambda i: f"(int64_t)(({value.at(i)}) != 0)")
+        found = algebra.reduced(w, told, what, dims, keepdim, torch.int64)
+        return Value(found.shape, torch.bool, lambda i: f"(uint8_t)({found.at(i)} > 0)")
+
+    return rule
+
+
 def _view(function: Callable[..., Any]) -> Callable[..., Any]:
     """A rule that asks nothing of the result."""
     return lambda w, like, *args, **kwargs: function(w, *args, **kwargs)
@@ -189,6 +198,8 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.prod: _reduction("prod"),
     aten.amax: _reduction("amax"),
     aten.amin: _reduction("amin"),
+    aten.all: _truth("amin"),
+    aten.any: _truth("amax"),
     aten.cumsum: lambda w, like, value, dim, **_: algebra.running(w, value, dim, "sum", like.dtype),
     aten.cumprod: lambda w, like, value, dim, **_: algebra.running(w, value, dim, "prod", like.dtype),
     aten.logcumsumexp: lambda w, like, value, dim: algebra.running(w, value, dim, "logsumexp", like.dtype),
@@ -202,6 +213,8 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten._linalg_check_errors: lambda *_, **__: None,
     aten.linalg_cholesky_ex: _view(algebra.cholesky),
     aten.linalg_solve_triangular: _view(algebra.solved),
+    aten._linalg_solve_ex: _view(algebra.lu_solved),
+    aten.linalg_inv_ex: _view(algebra.inverse),
     **dict.fromkeys((aten.zeros_like, aten.new_zeros, aten.zeros), _filled(0)),
     **dict.fromkeys((aten.ones_like, aten.new_ones, aten.ones), _filled(1)),
     **dict.fromkeys((aten.full, aten.new_full, aten.full_like), lambda w, like, _, number, **k: _filled(number)(w, like)),
