@@ -1,4 +1,7 @@
-"""`make cards`: measure the pairs whose code has changed, and write all cards. `python -m tests.measure NAME...` measures those named."""
+"""`make cards`: measure the pairs whose code has changed, and write all cards and the figures of README.
+
+`python -m tests.measure NAME...` measures those named.
+"""
 
 import importlib
 import json
@@ -13,6 +16,7 @@ import typer
 import inference
 import zoo
 from inference import contract
+from tests import figures
 from tests.costs import costs
 from zoo import cards, registry
 from zoo.fingerprint import fingerprint
@@ -63,7 +67,7 @@ def _calibration(name: str, oracle: Any) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Measure, and write the cards."""
+    """Measure, and write the cards and the table."""
     torch.set_default_dtype(torch.double)
     torch.manual_seed(0)
     CARDS.mkdir(exist_ok=True)
@@ -74,6 +78,7 @@ def main() -> None:
         typer.echo(f"measured {name}")
     for name in zoo.names():
         (CARDS / f"{name}.md").write_text(zoo.card(name), encoding="utf-8")
+    figures.README.write_text(figures.written(figures.README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

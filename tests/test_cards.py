@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from tests import figures
 from tests.measure import CARDS, fresh
 from zoo import cards, fingerprint, registry
 
@@ -28,6 +29,11 @@ def test_a_card_tells_what_was_measured(name):
     for fit in cards.facts(name)["pretrained"]:
         assert f'zoo.load_pretrained("{fit["name"]}")' in card
         assert fit["verdict"] in card
+
+
+def test_the_figures_of_readme_are_up_to_date():
+    text = figures.README.read_text(encoding="utf-8")
+    assert figures.written(text) == text, "the figures in README.md are out of date; run `make cards`"
 
 
 def test_there_is_no_card_of_what_is_gone():
