@@ -93,7 +93,7 @@ class Positive(Conjugate):
         (Conjugate(), {"steps": 0}, "steps=0"),
         (Improper(), {}, "cannot simulate rows"),
         (Positive(), {}, r"in simulation \d+: a row is negative"),
-        (Conjugate(), {"simulator": zoo.create("gmm", dim=1)}, "the simulator draws the parameters"),
+        (Conjugate(), {"simulator": zoo.create("gmm", dim=1)}, "the simulator draws the latents"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(pair, arguments, message):

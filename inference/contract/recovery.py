@@ -70,7 +70,7 @@ def _made(subject: Subject, like: Tensor) -> tuple[Tensor, Tensor, Tensor] | Fau
         with seeded(seed, like.device):
             simulated = simulate(subject.pair, like, 1)
         rows, new = simulated.rows[0].split((ROWS, HELD))
-        values = {name: value[0][None, None] for name, value in simulated.truth.items()}
+        values = {name: value[0][None, None] for name, value in simulated.truth.items() if name in subject.program.parameters}
         try:
             known = svi(subject.pair, rows, steps=1, draws=1, device="cpu", compile=False, progress=False)
         except (ValueError, RuntimeError) as refused:

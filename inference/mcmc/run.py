@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from ..graphs.compiling import Compile, check_compile
 from ..graphs.graph import Graph, batched, traced
@@ -142,22 +143,23 @@ def draw_each(
 ) -> tuple[Values, dict[str, Tensor]]:
     """Draws (chain, draw, *site) of one chain for each data set of `rows` (chain, rows, ...), and their statistics.
 
+    The draws are of all that is moved: of latents of rows too.
+
     settings: as `mcmc` names them, but for how many chains. The chains move together, but each learns a scale and a step size of its
     own; for "chees" they share how many steps a trajectory takes, which leaves a chain's posterior what it is.
 
     Raises:
         ValueError: the density is not finite where a chain starts. KeyboardInterrupt: draws cut short are too few for the use.
     """
-    program.refuse_amortised("mcmc")
-    flat, settings = Flat(program.parameters), {**settings, "chains": len(rows)}
-    check_jacobians(flat, program.parameters)
+    flat, settings = Flat(program.continuous), {**settings, "chains": len(rows)}
+    check_jacobians(flat, program.continuous)
     refuse_too_many(settings["draws"], len(rows), flat.size, rows)
     sampler = _sampler(program, flat, rows, settings, seed, compile)
     kept = Draws(sampler, settings["draws"], settings["thin"], None)
     _set_out(sampler, flat, from_guide(program, flat, len(rows), rows))
     if _through(sampler, kept, settings, tell).startswith("interrupted"):
         raise KeyboardInterrupt
-    return _constrain(program, flat, kept.positions)[0], kept.stats
+    return _over_draws(program, flat.constrain, kept.positions), kept.stats
 
 
 def _sampler(program: Program, flat: Flat, rows: Tensor, settings: dict[str, Any], seed: int, compile: Compile) -> Sampler:
@@ -229,6 +231,10 @@ def _constrain(program: Program, flat: Flat, positions: Tensor) -> tuple[Values,
         shared = {name: values[name] for name in program.parameters}
         return shared, program.derive(shared, program.x)
 
-    chunk = at_once(program.x.numel())
-    results = batched(one, program.missing, chunk)(positions.flatten(0, 1))
-    return tuple({n: v.unflatten(0, positions.shape[:2]) for n, v in part.items()} for part in results)
+    return _over_draws(program, one, positions)
+
+
+def _over_draws(program: Program, function: Callable[[Tensor], Any], positions: Tensor) -> Any:
+    """`function` of a position (dim,) for all positions (chain, draw, dim)."""
+    results = batched(function, program.missing, at_once(program.x.numel()))(positions.flatten(0, 1))
+    return tree_map(lambda v: v.unflatten(0, positions.shape[:2]), results)

@@ -103,7 +103,8 @@ def calibrate(
     region of parameters that matters for these data, and also whether the posterior itself is right.
 
     What is ranked: every number in a posterior's table, after the pair's symmetries are undone in truth and draws alike, and the
-    log density of the rows, alone and jointly with the parameters, which tells of faults that no parameter shows. Draws of a chain
+    log density of the rows, alone and jointly with the parameters, which tells of faults that no parameter shows. Latents of rows that are
+    not summed out count in these densities, as they were drawn. Draws of a chain
     are thinned until they are nearly independent. A fit by "svi" takes all its rows in every step.
 
     Arguments:
@@ -137,7 +138,8 @@ def calibrate(
         made = _simulated(subject, simulator, rows, simulations, where)
         table = check_each(pair, made.rows)
         program = Program(pair, made.rows[0])
-        program.refuse_amortised("calibrate")
+        if isinstance(subject, Posterior) or not program.parameters:
+            program.refuse_amortised("calibrating a posterior" if program.parameters else "calibrate")
         program.missing = bool(made.rows.isnan().any())
         _same_sites(program, made.truth)
         fits, went = fit_each(program, made.rows, how, tell)
@@ -202,10 +204,10 @@ def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int
 
 
 def _same_sites(program: Program, truth: Values) -> None:
-    wanted = {n: tuple(s.shape) for n, s in program.parameters.items()}
+    wanted = {n: tuple(s.shape) for n, s in program.continuous.items()}
     made = {n: tuple(v.shape[1:]) for n, v in truth.items()}
     if wanted != made:
-        raise ValueError(f"the simulator draws the parameters {made}, and the pair that is fitted has {wanted}; they must agree")
+        raise ValueError(f"the simulator draws the latents {made}, and the pair that is fitted has {wanted}; they must agree")
 
 
 def _judged(

@@ -29,14 +29,14 @@ def quantities(program: Program, made: Simulated, fits: Values, table: Table) ->
     A symmetry is undone by what the draws have in common. That treats truth and draws alike, so that they stay exchangeable, if
     nothing tells the truth from them: it takes a random place among the draws of its simulation.
     """
-    together = {n: torch.cat([made.truth[n][:, None], fits[n]], 1) for n in program.parameters}
+    together = {n: torch.cat([made.truth[n][:, None], fits[n]], 1) for n in program.continuous}
     found = densities(program, together, made.rows)
     extra = torch.stack([found.pop(name) for name in DENSITIES], -1).double().cpu()
     count, size = extra.shape[:2]
     member, order = torch.arange(count), torch.arange(size).repeat(count, 1)
     place = torch.randint(size, (count,))
     order[member, 0], order[member, place] = place, 0
-    shuffled = {n: _reordered(v, order) for n, v in {**together, **found}.items()}
+    shuffled = {n: _reordered(v, order) for n, v in {**together, **found}.items() if n not in program.locals}
     how = {"method": "simulated", "fixed": fixed(program, program.x)}
     labels, values = labelled(Posterior.of(program.pair, shuffled, {}, how, table))
     values = torch.cat([_reordered(values, order), extra], -1).numpy()

@@ -41,13 +41,14 @@ class Method:
 def fit_each(program: Program, rows: Tensor, method: Method, tell: Tell) -> tuple[Values, dict[str, Any]]:
     """Draws (simulation, draw, *site) from the posterior given each data set of `rows` (simulation, rows, ...), and how it went.
 
+    They are of what rows share, and of latents of rows that are not summed out.
     As many data sets are fitted in one batch as memory is sure to hold.
 
     Raises: what the method raises; KeyboardInterrupt where it was cut short.
     """
     fit = _by_guide if method.name == "svi" else _by_chains
     parts = [fit(program, part, method, tell) for part in rows.split(at_once(64 * rows[0].numel()))]
-    draws = {name: torch.cat([values[name] for values, _ in parts]) for name in program.parameters}
+    draws = {name: torch.cat([values[name] for values, _ in parts]) for name in program.continuous}
     return draws, {name: [how[name] for _, how in parts] for name in parts[0][1]}
 
 
@@ -66,7 +67,7 @@ def _by_guide(program: Program, rows: Tensor, method: Method, tell: Tell) -> tup
 
         def draw(_: Tensor) -> Values:
             values, _ = functional_call(objective, guide, (run_guide, program, objective.guide, x))
-            return {name: values[name] for name in program.parameters}
+            return {name: values[name] for name in program.continuous}
 
         return vmap(draw, randomness="different")(x.new_zeros(method.draws))
 
@@ -85,7 +86,8 @@ def densities(program: Program, draws: Values, rows: Tensor) -> Values:
 
     def one(values: Values, x: Tensor) -> Values:
         joint, likelihood = program.log_joint(values, x), program.log_rows(values, x).sum(dtype=torch.double)
-        return {"log joint": joint, "log likelihood": likelihood, **program.derive(values, x)}
+        shared = {name: values[name] for name in program.parameters}
+        return {"log joint": joint, "log likelihood": likelihood, **program.derive(shared, x)}
 
     def each(given: tuple[Values, Tensor]) -> Values:
         values, x = given

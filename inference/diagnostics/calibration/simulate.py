@@ -24,7 +24,7 @@ from ...run import at_least
 
 
 class Simulated(NamedTuple):
-    """truth: site -> (simulation, *site), of the sites that the rows share. rows: (simulation, rows, ...)."""
+    """truth: site -> (simulation, *site), of all latents that are not summed out. rows: (simulation, rows, ...)."""
 
     truth: Values
     rows: Tensor
@@ -59,11 +59,11 @@ def simulate(pair: Pair, like: Tensor, count: int, given: Values | None = None) 
             f"{type(pair).__name__}.model observes {site['name']!r} of shape {tuple(site['value'].shape)}, which is not the whole of "
             f"rows of shape {tuple(like.shape)}, so that whole rows cannot be simulated"
         )
-    shared = [n for n, s in trace.nodes.items() if is_sample(s) and not local(s) and not s["infer"].get("_deterministic")]
+    latent = [n for n, s in trace.nodes.items() if is_sample(s) and _kept(s)]
 
     def one(values: tuple[Values, Tensor]) -> tuple[Values, Tensor]:
         nodes = run_unobserved(pair.model, values[0], like).nodes
-        return {n: nodes[n]["value"] for n in shared}, nodes[site["name"]]["value"].reshape(like.shape)
+        return {n: nodes[n]["value"] for n in latent}, nodes[site["name"]]["value"].reshape(like.shape)
 
     truth, rows = batched(one, any_missing(like), at_once(8 * like.numel()))((given or {}, like.new_zeros(count)))
     return Simulated(truth, torch.where(like.isnan(), like, rows.to(like)))
@@ -106,6 +106,12 @@ def _simulated(pair: Pair, like: Tensor) -> Trace:
     if factors:
         raise ValueError(f"{name} has the factor {factors[0]!r}, which changes the density of what it simulates; say it as a prior")
     return trace
+
+
+def _kept(site: dict[str, Any]) -> bool:
+    """Whether a site is a latent that is not summed out."""
+    told = site["infer"].get("_deterministic") or site["infer"].get("was_observed")
+    return not told and not (local(site) and site["fn"].support.is_discrete)
 
 
 def _observed(trace: Trace) -> dict[str, Any]:
