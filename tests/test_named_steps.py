@@ -35,22 +35,12 @@ def nile() -> inference.Posterior:
 
 
 def _told(answer: object) -> list[object]:
-    return (
-        [part for parts in answer for part in (_told(parts) if isinstance(parts, tuple) else [parts])]
-        if isinstance(answer, tuple)
-        else [answer]
-    )
+    return list(answer) if isinstance(answer, tuple) else [answer]
 
 
-STEPWISE = ["encode", "filter", "decode", "score_steps", "impute", "reconstruct"]
-
-
-@pytest.mark.parametrize("ask", STEPWISE)
+@pytest.mark.parametrize("ask", ["encode", "filter", "decode", "score_steps", "impute"])
 def test_steps_are_told_by_series_and_time(panel, ask):
     frame = _panel()
-    if ask == "reconstruct":
-        pytest.raises(TypeError, getattr(panel, ask), frame)
-        return
     named, plain = (_told(getattr(panel, ask)(x)) for x in (frame, panel.table.x))
     assert len(named) == len(plain)
     for table, tensor in zip(named, plain, strict=True):
@@ -104,7 +94,7 @@ def test_rows_of_steps_stay_wide_and_states_are_told_step_by_step(nile):
     assert (list(ahead.mean.columns), ahead.low.index.equals(frame.index)) == (["1971", "1972", "1973"], True)
     assert ahead.states.sd.index.get_level_values("time").tolist() == ["1971", "1972", "1973"]
     assert isinstance(nile.forecast(frame.to_numpy(), 1, samples=5).mean, torch.Tensor)
-    two = pd.concat([frame, frame.where(frame.columns.astype(int) < 1960)], ignore_index=True)
+    two = pd.concat([frame, frame.loc[:, :"1960"]], ignore_index=True)
     assert list(nile.forecast(two, 2, samples=5).mean.columns) == [1, 2]
 
 
@@ -180,12 +170,12 @@ def test_a_series_of_every_second_step_lacks_the_others():
 @pytest.mark.parametrize("kind", ["dates", "zone", "quarters", "numbers", "text", "spans"])
 def test_labels_of_steps_are_kept(kind):
     times = {
-        "dates": DAYS[:4],
-        "zone": pd.date_range("2001-03-23", periods=4, tz="Europe/Berlin"),
+        "dates": pd.DatetimeIndex(["2001-01-01", "2001-01-02", "2001-01-03", "2001-01-04 12:00"]),
+        "zone": pd.DatetimeIndex(list(pd.date_range("2001-03-23", periods=4, tz="Europe/Berlin"))),
         "quarters": pd.period_range("2001Q1", periods=4, freq="Q"),
         "numbers": pd.Index([0.1, 0.2, 0.3, 0.4], name=7),
         "text": pd.Index(list("abcd"), name="when"),
-        "spans": pd.timedelta_range("0h", periods=4, freq="h"),
+        "spans": pd.to_timedelta(["0h", "1h", "2h", "4h"]),
     }[kind]
     index = pd.MultiIndex.from_product([["north", "south"], times])
     down = steps_of(of_steps(Down(index, np.repeat([0, 1], 4), np.tile(np.arange(4), 2))))

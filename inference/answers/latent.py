@@ -102,6 +102,8 @@ def dressed(posterior: "Posterior", table: Table, name: str, found: Tensor | Enc
         return Encoded(*(dressed(posterior, table, name, moment) for moment in found))
     found = found[:, None] if found.dim() == 1 else found
     by_step = table.steps is not None and found.dim() > 1 + len(axes_of(posterior, name))
+    if by_step and found.dim() == 2:
+        return table.dress_steps(found, name)
     labels = labels_of(posterior, table, name, found.shape[1 + by_step :])
     return table.dress_steps(found, labels) if by_step else table.dress(found, labels)
 

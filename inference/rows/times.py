@@ -38,12 +38,13 @@ def refuse_uneven(times: pd.Index, which: np.ndarray, index: pd.Index) -> None:
     unit = max(sorted(usual, key=lambda unit: unit == ""), key=lambda unit: (apart[unit] == usual[unit]).sum())
     at = int((apart[unit].notna() & (apart[unit] != usual[unit])).to_numpy().argmax())
     before = int(np.flatnonzero(which[:at] == which[at])[-1])
-    one = index.nlevels == 1
-    filled = _filled(times, plain, unit, usual[unit]) if one else "frame.reindex(pd.MultiIndex.from_product([series, times]))"
+    filled, numbered = "frame.reindex(pd.MultiIndex.from_product([series, times]))", "frame.groupby(level=0).cumcount() as the second level"
+    if index.nlevels == 1:
+        filled, numbered = _filled(times, plain, unit, usual[unit]), "frame.reset_index(drop=True)"
     raise ValueError(
         f"row {label(index, at)} of the DataFrame comes {_told(apart[unit][at], unit)} after row {label(index, before)}, and elsewhere a "
-        f"step is {_told(usual[unit], unit)}. If some are lacking, make them rows of NaN: {filled}. If rows are steps whatever their times, "
-        f"number them: {'frame.reset_index(drop=True)' if one else 'frame.groupby(level=0).cumcount() as the second level'}"
+        f"step is {_told(usual[unit], unit)}. If some are lacking, make them rows of NaN: {filled}. If rows are steps whatever their "
+        f"times, number them: {numbered}"
     )
 
 
