@@ -58,7 +58,8 @@ def test_paths_have_a_column_for_every_draw(panel):
 
 def test_a_forecast_goes_on_from_the_last_step_that_was_seen(panel):
     frame = _panel()
-    frame.loc[("south", "2001-01-08") : ("south", "2001-01-09"), ["flow", "level"]] = np.nan
+    unseen = (frame.index.get_level_values("site") == "south") & (frame.index.get_level_values("day") > DAYS[6])
+    frame.loc[unseen, ["flow", "level"]] = np.nan
     ahead = pd.DataFrame({"wind": [0.0, 1.0, 2.0]})
     found = panel.forecast(frame, 3, given=ahead, samples=50)
     days = [*pd.date_range("2001-01-13", periods=3), *pd.date_range("2001-01-08", periods=3)]
@@ -67,7 +68,7 @@ def test_a_forecast_goes_on_from_the_last_step_that_was_seen(panel):
     for table in (*found[:4], found.states):
         pd.testing.assert_index_equal(table.index, expected, exact="equiv")
     assert (list(found.mean.columns), list(found.states.columns)) == (["flow", "level", "wind"], ["0", "1"])
-    np.testing.assert_array_equal(found.high.loc["north"], plain.high[0])
+    np.testing.assert_allclose(found.high.loc["north"], plain.high[0], rtol=1e-5)
 
 
 def test_what_comes_is_given_as_series_are(panel):
@@ -124,6 +125,7 @@ def _dates(**how: object) -> pd.DatetimeIndex:
         (pd.Index([f"2001-0{month}" for month in (1, 2, 3)]), "2001-04"),
         (pd.Index(["1900", "1901"]), "1902"),
         (pd.Index([0.1, 0.2, 0.3]), 0.4),
+        (pd.Index([2001.083, 2001.167, 2001.25]), 2001.3335),
         (pd.period_range("2001Q1", periods=4, freq="Q"), pd.Period("2002Q1")),
         (pd.date_range("2001-03-23", periods=3, tz="Europe/Berlin"), pd.Timestamp("2001-03-26", tz="Europe/Berlin")),
         (pd.Index(list("abc")), None),
@@ -146,7 +148,8 @@ def test_times_go_on_as_they_are_spaced(times, then):
         (DAYS.delete(3), r"Timestamp\('2001-01-05 .* comes 2 days after .*01-03.* a step is 1 day\..*asfreq\('D'\)"),
         (_dates(start="2001-01-01", freq="MS").delete(2), r"comes 2 months after .* step is 1 month\..*asfreq\('MS'\)"),
         (_dates(start="2001-01-01", freq="B").delete(2), r"2 .*days after"),
-        (_dates(start="2001-01-01", freq="h").delete(2), r"2:00:00 after .* asfreq\('h'\)|2:00:00 after .*asfreq\('h'\)"),
+        (_dates(start="2001-01-01", freq="h").delete(2), r"2:00:00 after .*asfreq\('h'\)"),
+        (pd.Index([0.1, 0.2, 0.3, 0.5]), r"row 0.5 .* comes 0.2 after row 0.3.* a step is 0.1\."),
         (pd.Index([0, 1, 3, 4]), r"row 3 .* comes 2 after row 1, .*reindex.*reset_index\(drop=True\)"),
     ],
 )

@@ -137,7 +137,8 @@ def arranged(table: Table, covariates: Sequence[str], series: bool) -> Table:
         return table
     if covariates or (table.index.nlevels > 1 and _ordered(table.index)):
         return stepwise(table)
-    return replace(table, steps=Across(table.index, pd.Index(table.columns) if table.labels is None else table.labels))
+    times = pd.Index(table.columns) if table.labels is None or table.labels.nlevels > 1 else table.labels
+    return replace(table, steps=Across(table.index, times))
 
 
 def chosen(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

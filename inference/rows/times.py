@@ -12,8 +12,8 @@ from pandas.tseries.frequencies import to_offset
 
 from .table import label
 
-# Of a step, what numbers that are not whole may be off by.
-NEAR = 1e-6
+# What a step of numbers that are not whole may be off by, as a fraction: years to three decimals, say.
+NEAR = 0.05
 
 
 def comparable(times: pd.Index) -> pd.Series:
@@ -33,10 +33,11 @@ def refuse_uneven(times: pd.Index, which: np.ndarray, index: pd.Index) -> None:
     plain = comparable(times)
     if plain.isna().any() or _step(times, plain, which)[0]:
         return
-    apart = _apart(plain, which)
-    usual = {unit: gaps[gaps > 0 * gaps].mode().iloc[0] for unit, gaps in apart.items() if (gaps > 0 * gaps).any()}
-    unit = max(sorted(usual, key=lambda unit: unit == ""), key=lambda unit: (apart[unit] == usual[unit]).sum())
-    at = int((apart[unit].notna() & (apart[unit] != usual[unit])).to_numpy().argmax())
+    apart = {unit: gaps for unit, gaps in _apart(plain, which).items() if (gaps > 0 * gaps).any()}
+    usual = {unit: gaps[gaps > 0 * gaps].quantile(interpolation="lower") for unit, gaps in apart.items()}
+    off = {unit: _off(gaps, usual[unit], plain) for unit, gaps in apart.items()}
+    unit = min(sorted(off, key=lambda unit: unit == ""), key=lambda unit: off[unit].sum())
+    at = int(off[unit].to_numpy().argmax())
     before = int(np.flatnonzero(which[:at] == which[at])[-1])
     filled, numbered = "frame.reindex(pd.MultiIndex.from_product([series, times]))", "frame.groupby(level=0).cumcount() as the second level"
     if index.nlevels == 1:
@@ -89,10 +90,16 @@ def _step(times: pd.Index, plain: pd.Series, which: np.ndarray) -> tuple[bool, A
         if not len(known):
             return True, None
         step = known.iloc[0]
-        off = abs(known - step) > NEAR * abs(step) if known.dtype.kind == "f" else known != step
-        if not off.any() and step > 0 * step:
-            return True, _added(pd.DatetimeIndex(plain), unit, int(step)) if unit else int(step) if plain.dtype.kind in "iu" else step
+        if step > 0 * step and not _off(known, step, plain).any():
+            if unit:
+                return True, _added(pd.DatetimeIndex(plain), unit, int(step))
+            return True, int(step) if plain.dtype.kind in "iu" else known.mean()
     return False, None
+
+
+def _off(gaps: pd.Series, step: Any, plain: pd.Series) -> pd.Series:
+    """(row,) whether a gap between times, if there is one, is no such step."""
+    return gaps.notna() & (abs(gaps - step) > NEAR * step if plain.dtype.kind == "f" else gaps != step)
 
 
 def _added(dates: pd.DatetimeIndex, unit: str, count: int) -> Any:
