@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from .pair import Pair
-from .rows.steps import arranged
+from .rows.steps import Down, arranged, chosen, stepwise
 from .rows.table import Table, as_table
 
 if TYPE_CHECKING:
@@ -63,28 +63,53 @@ def new_like(posterior: "Posterior", x: Tensor, seed: int = 0) -> Any:
     return posterior.generate(given=hollow(pair, x), seed=seed) if pair.covariates else posterior.generate(len(x), seed=seed)
 
 
-def told_ahead(pair: Pair, x: Tensor, steps: int, given: Any) -> Tensor:
-    """(rows, steps, C) the covariates of the steps that follow series `x` (rows, T, ...); C may be 0.
+def told_ahead(pair: Pair, table: Table, steps: int, given: Any) -> Tensor:
+    """(rows, steps, C) the covariates of the steps that follow the series (rows, T, ...) of a table; C may be 0.
 
-    given: (steps, C) or (rows, steps, C); a DataFrame of named ones may have other columns too. Raises ValueError where they are lacking,
-    not asked for, of another shape or not finite.
+    given: (steps, C) or (rows, steps, C); a DataFrame of steps, of which other columns are not looked at where covariates have names, for
+    all series or, by an index of two levels, for each. Raises ValueError where they are lacking, not asked for, of another shape or not
+    finite.
     """
     name, count = type(pair).__name__, pair.covariates
     if not count:
         if given is not None:
             raise ValueError(f"{name} has no covariates, so that given= says nothing to it")
-        return x.new_zeros(len(x), steps, 0)
+        return table.x.new_zeros(len(table), steps, 0)
     if given is None:
-        shapes = f"({steps}, {count}) or ({len(x)}, {steps}, {count})"
+        shapes = f"({steps}, {count}) or ({len(table)}, {steps}, {count})"
         refuse_untold(pair, f"say what they are in the {steps} steps to come: given=, of shape {shapes}")
-    if isinstance(given, pd.DataFrame):
-        given = arranged(as_table(given), names_of(pair), series=False).x[:, -count:]
-    known = (given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given, dtype=float))).to(x)
-    if known.shape not in {(steps, count), (len(x), steps, count)}:
-        raise ValueError(f"{name}: given= must be of shape ({steps}, {count}) or ({len(x)}, {steps}, {count}), not {tuple(known.shape)}")
+    known = _of_frame(pair, table, given) if isinstance(given, pd.DataFrame | pd.Series) else given
+    known = (known if isinstance(known, Tensor) else torch.as_tensor(np.asarray(known, dtype=float))).to(table.x)
+    if known.shape not in {(steps, count), (len(table), steps, count)}:
+        raise ValueError(
+            f"{name}: given= must be of shape ({steps}, {count}) or ({len(table)}, {steps}, {count}), not {tuple(known.shape)}"
+        )
     if not known.isfinite().all():
         raise ValueError(f"{name}: given={known[~known.isfinite()][0]:g} in the steps to come; covariates cannot be missing")
-    return known.expand(len(x), steps, count)
+    return known.expand(len(table), steps, count)
+
+
+def _of_frame(pair: Pair, table: Table, given: pd.DataFrame | pd.Series) -> Tensor:
+    """(steps, C), or (rows, steps, C) in the order of the table's series, from a DataFrame of steps. Raises ValueError as `arranged`, and
+    for a series that it lacks."""
+    frame, names = given.to_frame() if isinstance(given, pd.Series) else given, names_of(pair)
+    ahead = stepwise(as_table(chosen(frame, names) if names else frame.iloc[:, -pair.covariates :]))
+    if frame.index.nlevels == 1:
+        return ahead.x[0]
+    if not isinstance(table.steps, Down) or table.steps.index.nlevels == 1:
+        return ahead.x
+    lacking = table.index.difference(ahead.index)
+    if len(lacking):
+        raise ValueError(
+            f"{type(pair).__name__}: given= says nothing of the series {lacking[0]!r}; give the steps to come of each, or of none"
+        )
+    return ahead.x[ahead.index.get_indexer(table.index)]
+
+
+def last_seen(pair: Pair, x: Tensor) -> Tensor:
+    """(rows,) the last step of series (rows, T, ...) of which something is seen, covariates apart; the first where nothing is."""
+    seen = (~split(pair, x)[0].isnan()).reshape(*x.shape[:2], -1).any(-1)
+    return torch.where(seen, torch.arange(x.shape[1], device=x.device), 0).amax(1)
 
 
 def longer(pair: Pair, x: Tensor, known: Tensor) -> Tensor:
@@ -92,10 +117,8 @@ def longer(pair: Pair, x: Tensor, known: Tensor) -> Tensor:
     step that was seen; without covariates, the series."""
     if not known.shape[-1]:
         return x
-    seen = (~split(pair, x)[0].isnan()).any(-1)
-    last = torch.where(seen, torch.arange(x.shape[1], device=x.device), 0).amax(1)
     whole = torch.cat([x, torch.full_like(x[:, :1], torch.nan).expand(-1, known.shape[1], -1)], 1)
-    at = last[:, None] + 1 + torch.arange(known.shape[1], device=x.device)
+    at = last_seen(pair, x)[:, None] + 1 + torch.arange(known.shape[1], device=x.device)
     own, given = split(pair, whole)
     return torch.cat([own, given.scatter(1, at[..., None].expand_as(known), known)], -1)
 

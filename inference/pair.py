@@ -56,7 +56,8 @@ class Pair(PyroModule):
     - `symmetries`: transformations of the parameters that change nothing about the data: `Permutation`, `Sign`,
       `NestedPermutation`, `SignedPermutation`, `Rotation`.
       They are undone in the order given before draws are compared.
-    - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis.
+    - `dims`: site -> the names of its axes; `coords(columns)`: the labels along an axis, given the names of the columns of rows; of series,
+      of what lies along their last axis, numbered where it has no names. Tables, ArviZ and what is told of latents use both.
     - `angles`: of each column along the last axis of rows, where a turn begins, if it holds angles in radians; else None.
     - `restated`: sites that a deterministic site says again in better terms, so that tables leave them out.
     - `quantities`: name -> a number or numbers of a data set (rows, ...), `NaN` where missing, in torch's operations, for which
@@ -128,7 +129,7 @@ class Pair(PyroModule):
         """(rows, ...) what a step sees of the rows `x`; by default the rows."""
         return x
 
-    def coords(self, columns: list[str]) -> dict[str, list[Any]]:
+    def coords(self, columns: list[Any]) -> dict[str, list[Any]]:
         """Labels for the axes named in `dims`; an axis without labels is numbered."""
         return {}
 

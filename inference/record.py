@@ -65,6 +65,15 @@ def names(posterior: "Posterior") -> list[str] | None:
     return posterior.how.get("variables") or (posterior.table and posterior.table.variables) or columns(posterior)
 
 
+def variables(posterior: "Posterior") -> list[Any] | None:
+    """What the pair's `coords` are told: the names of the columns of rows, and of series what lies along their last axis, numbered where it
+    has no names. None where it is not known."""
+    if not posterior.pair.any_length:
+        return columns(posterior)
+    known, shape = posterior.how.get("variables") or (posterior.table and posterior.table.variables), row_shape(posterior)
+    return known or (shape and list(range(shape[1] if len(shape) > 1 else 1)))
+
+
 def frame(posterior: "Posterior") -> bool:
     """Whether the rows came with names."""
     return posterior.how.get("frame", posterior.table is not None and posterior.table.frame)

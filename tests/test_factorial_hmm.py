@@ -139,7 +139,10 @@ def test_chains_find_what_made_the_series():
 def test_a_frame_of_series_is_decoded_chain_by_chain():
     frame = pd.DataFrame(_series()[..., 0].numpy())
     fitted = inference.svi(zoo.create("factorial_hmm", frame), frame, steps=2, draws=5, device="cpu", compile=False)
-    assert fitted.decode(frame).states.shape == (2, 5, 2)
+    states, shares = fitted.decode(frame).states, fitted.encode(frame)
+    assert (list(states.columns), states.index.names) == (["state0", "state1"], ["series", "time"])
+    assert shares.columns.names == ["chain_of_states", "state"]
+    np.testing.assert_array_equal(shares.to_numpy().reshape(2, 5, 2, 2), fitted.encode(_series()[..., 0]))
 
 
 def test_numbers_that_add_up_to_zero_have_the_conditional_density():

@@ -105,7 +105,7 @@ def test_what_it_cannot_do_is_refused():
     with pytest.raises(NotFittedError):
         Features().transform(x)
     with pytest.raises(TypeError, match="one for each step"):
-        Features("hmm", states=2, settings=QUICK | {"steps": 1}).fit(x[:4])
+        Features("hmm", states=2, settings=QUICK | {"steps": 1}).fit(pd.DataFrame(x[:4]))
     with pytest.raises(ValueError, match="features"):
         Features("ppca", factors=1, settings=QUICK).fit(x).transform(x[:, :2])
 

@@ -195,6 +195,6 @@ class FactorialHiddenMarkovModel(NumbersPair):
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         states = list(range(self.states))
-        return {"column": list(range(self.dim)), "chain_of_states": list(range(self.chains)), "state": states, "next": states}
+        return {"column": columns, "chain_of_states": list(range(self.chains)), "state": states, "next": states}
 
     picture = staticmethod(pictures.chains)

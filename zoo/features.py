@@ -73,7 +73,7 @@ class Features(TransformerMixin, BaseEstimator):
         found = self.posterior_.encode(x)
         parts = [latent.mean if isinstance(latent, Encoded) else latent for latent in (found.values() if type(found) is dict else [found])]
         arrays = [np.asarray(part) for part in parts]
-        if any(array.ndim != 2 for array in arrays):
+        if any(array.ndim != 2 or len(array) != len(x) for array in arrays):
             raise TypeError(f"{self.posterior_.name}: the latents of a row are one for each step, and not one row of features")
         return np.concatenate(arrays, 1)
 

@@ -156,7 +156,7 @@ class LinearGaussianStateSpace(NumbersPair):
     dims = {"loc": ("column",), "loadings": ("column", "state"), "persistence": ("state",), "noise": ("column",), "z": ("state",)}
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
-        return {"column": list(range(self.dim)), "state": list(range(self.states))}
+        return {"column": columns, "state": list(range(self.states))}
 
     picture = staticmethod(pictures.numbers)
 

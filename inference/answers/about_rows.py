@@ -26,7 +26,8 @@ class AboutRows:
         return predictive.log_likelihood(self, x, samples, seed)
 
     def score(self: "Posterior", x: Any, *, samples: int = SAMPLES, seed: int = 0) -> Tensor:
-        """(row,) log predictive density of each row: the logarithm of its density averaged over the draws.
+        """(row,) log predictive density of each row: the logarithm of its density averaged over the draws. A tensor whatever the rows came
+        in, in their order; the sums of `score_steps` by series have names.
 
         samples, seed: as in `log_likelihood`.
         """
@@ -57,7 +58,8 @@ class AboutRows:
         return referee.bracketed(self, rows, samples, chains, places, seed)
 
     def generate(self: "Posterior", rows: int | None = None, *, latents: Any = None, given: Any = None, seed: int = 0) -> Any:
-        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, or (rows, ...).
+        """`rows` new rows, each from a draw of the posterior, in the form of the rows fitted: a DataFrame, of steps by series and time if
+        theirs were its rows, or (rows, ...).
 
         Or as many rows as there are `latents`, which are theirs, as `expected` takes them; or the rows `given`, in which each hole is
         filled by a draw given what is seen of its row. `impute` has the means of such draws. Of a pair with covariates new rows are
@@ -113,8 +115,8 @@ class AboutRows:
     def encode(self: "Posterior", x: Any) -> Any:
         """(rows, categories) probabilities of each row's latent, averaged over draws, components numbered as in `aligned`.
 
-        A DataFrame if `x` came with names; (rows, T, categories) for the states of series; `.mean` and `.sd` for a continuous
-        latent, (rows, T, K) each for K states of series; a dict of these where a row has several latents.
+        A DataFrame if `x` came with names, a row a step for the states of series; else (rows, T, categories) for these. `.mean` and `.sd`
+        for a continuous latent, (rows, T, K) each for K states of series; a dict of these where a row has several latents.
         """
         return latent.encode(self, x)
 
@@ -150,11 +152,12 @@ class AboutRows:
 
         return compression.decompress(self, message)
 
-    def filter(self: "Posterior", x: Any) -> "Tensor | latent.Encoded":
+    def filter(self: "Posterior", x: Any) -> "pd.DataFrame | Tensor | latent.Encoded":
         """(rows, T, states) p(state | the series up to this step), averaged over draws; `encode` knows the whole series.
 
-        `.mean` and `.sd` (rows, T, K) of continuous states. This and the next raise TypeError for a pair whose rows are no series
-        with hidden states.
+        `.mean` and `.sd` (rows, T, K) of continuous states. Asked with a DataFrame, this and the next answer in one: a row a step, by
+        series and time; or, of a number for each step, in the form in which the series came. They raise TypeError for a pair whose rows
+        are no series with hidden states.
         """
         return sequences.filter(self, x)
 
@@ -165,12 +168,12 @@ class AboutRows:
         """
         return sequences.decode(self, x)
 
-    def paths(self: "Posterior", x: Any, *, seed: int = 0) -> Tensor:
+    def paths(self: "Posterior", x: Any, *, seed: int = 0) -> pd.DataFrame | Tensor:
         """(chain, draw, row, T) a path of states given the series, drawn for every draw of the parameters; of K continuous ones
-        (chain, draw, row, T, K)."""
+        (chain, draw, row, T, K). Of a DataFrame a row a step, and columns by chain and draw."""
         return sequences.paths(self, x, seed)
 
-    def score_steps(self: "Posterior", x: Any) -> Any:
+    def score_steps(self: "Posterior", x: Any) -> pd.DataFrame | Tensor:
         """(row, T) log predictive density of each step given those before it; the steps of a series add up to its `score`."""
         return sequences.score_steps(self, x)
 
@@ -178,8 +181,11 @@ class AboutRows:
         """The next `steps` of each series, after the last step that was seen, from `samples` draws; they set out from states that the
         guide draws, where it draws states.
 
+        Of a DataFrame, their times go on as its times do if these are evenly spaced (numbers, dates); else they are 1 to `steps`, as they
+        are for series in rows of which some end earlier.
+
         given: of a pair with covariates, what they are in these steps: (steps, covariates) for all series, or (rows, steps, covariates);
-            a DataFrame of steps where they have names.
+            or a DataFrame of steps, in which they are found by name, for all series, or for each by an index of series and time.
 
         Raises ValueError for no steps, for more than memory holds of one series, and for covariates that are lacking or not asked for.
         """

@@ -137,7 +137,7 @@ def as_tensor(values: Any, like: Tensor) -> Tensor:
 
 def codes(posterior: "Posterior", x: Any) -> Tensor:
     """(rows, Q) the mean of each row's latent. Raises TypeError where rows have several latents, or none that is a vector."""
-    found = encode(posterior, x)
+    found = encode(posterior, program_for(posterior, x)[1].x)
     if not isinstance(found, Encoded) or np.asarray(found.mean).ndim != 2:
         raise TypeError(f"{posterior.name}: its rows have no single latent of several numbers to move in")
     return as_tensor(found.mean, posterior.like)

@@ -16,7 +16,7 @@ from ..covariates import hollow, split
 from ..graphs.graph import batched
 from ..memory import at_once
 from ..program import Program, Values
-from ..record import columns
+from ..record import variables
 from ..rows.table import Table
 from ..run import at_least, seeded
 from ..undirected.gibbs import completed
@@ -53,7 +53,7 @@ def encode(posterior: "Posterior", x: Any) -> Any:
     with seeded(0, posterior.device):
         found = [averaged(posterior, part, partial(conditionals, part), posterior.aligned, each) for part in parts]
     averages = {name: [torch.cat(moment) for moment in zip(*(part[name] for part in found), strict=True)] for name in found[0]}
-    out = {name: _encoded(posterior, table, name, *moments) for name, moments in averages.items()}
+    out = {name: dressed(posterior, table, name, told(*moments, dtype=table.x.dtype)) for name, moments in averages.items()}
     return next(iter(out.values())) if len(out) == 1 else out
 
 
@@ -95,17 +95,35 @@ def told(mean: Tensor, square: Tensor | None = None, *, dtype: torch.dtype) -> T
     return mean.to(dtype) if square is None else Encoded(mean.to(dtype), (square - mean.square()).clamp(min=0).sqrt().to(dtype))
 
 
-def _encoded(posterior: "Posterior", table: Table, name: str, mean: Tensor, square: Tensor | None = None) -> Any:
-    mean, square = (value[:, None] if value is not None and value.dim() == 1 else value for value in (mean, square))
-    coords = posterior.pair.coords(columns(posterior) or table.columns)
-    labels = coords.get(posterior.pair.dims.get(name, ("",))[-1], range(mean[0].numel()))
+def dressed(posterior: "Posterior", table: Table, name: str, found: Tensor | Encoded) -> Any:
+    """What is told of the latent `name` of rows (rows, *latent), or of their steps (rows, time, *latent), in the form in which the rows
+    came, under the labels of its axes."""
+    if isinstance(found, Encoded):
+        return Encoded(*(dressed(posterior, table, name, moment) for moment in found))
+    found = found[:, None] if found.dim() == 1 else found
+    by_step = table.steps is not None and found.dim() > 1 + len(axes_of(posterior, name))
+    if by_step and found.dim() == 2:
+        return table.dress_steps(found, name)
+    labels = labels_of(posterior, table, name, found.shape[1 + by_step :])
+    return table.dress_steps(found, labels) if by_step else table.dress(found, labels)
 
-    def dress(values: Tensor) -> Any:
-        values = values.reshape(len(table), *(values.shape[1:] or (1,)))
-        return table.dress(values, [str(label) for label in labels])
 
-    found = told(mean, square, dtype=table.x.dtype)
-    return Encoded(*map(dress, found)) if isinstance(found, Encoded) else dress(found)
+def axes_of(posterior: "Posterior", name: str) -> tuple[str, ...]:
+    """What the axes of a latent are called; "" that of one whose pair does not say."""
+    return posterior.pair.dims.get(name, ("",))
+
+
+def labels_of(posterior: "Posterior", table: Table, name: str, shape: torch.Size, **before: int) -> pd.Index:
+    """What lies along the last axes of a latent, of these sizes, as columns: of several levels if there are several axes.
+
+    before: name and size of other axes, which are numbered and come first.
+    """
+    known = posterior.pair.coords(variables(posterior) or table.columns)
+    axes = axes_of(posterior, name)[-len(shape) :] if shape else ()
+    axes = axes if len(axes) == len(shape) else [f"axis{i}" for i in range(len(shape))]
+    own = {axis: [str(label) for label in known.get(axis, range(size))] for axis, size in zip(axes, shape, strict=True)}
+    levels = {name: range(size) for name, size in before.items()} | own
+    return pd.MultiIndex.from_product(levels.values(), names=list(levels)) if len(levels) > 1 else pd.Index(*levels.values())
 
 
 def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:
@@ -122,7 +140,7 @@ def reconstruct(posterior: "Posterior", x: Any, samples: int, seed: int) -> Any:
     each = samples if program.amortised else 1
     with seeded(seed, posterior.device):
         parts = [averaged(posterior, part, partial(_expected, part, each), posterior.draws, each) for part in row_chunks(program, each)]
-    return table.dress(torch.cat(parts).to(table.x), table.names)
+    return table.dress_like(torch.cat(parts).to(table.x))
 
 
 def _expected(program: Program, samples: int, values: Values, x: Tensor) -> Tensor:
@@ -141,7 +159,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     posterior.pair.refuse_unsuited("impute")
     program, table = program_for(posterior, x)
     if not program.missing:
-        return Imputed(table.dress(table.x, table.names), table.dress(torch.zeros_like(table.x), table.names))
+        return Imputed(table.dress_like(table.x), table.dress_like(torch.zeros_like(table.x)))
     with seeded(seed, posterior.device):
         holes = program.x.isnan()
         incomplete = holes.flatten(1).any(1)
@@ -155,7 +173,7 @@ def impute(posterior: "Posterior", x: Any, seed: int) -> Imputed:
     mean, sd = program.x.clone(), torch.zeros_like(program.x)
     mean[incomplete], sd[incomplete] = (moment.to(mean) for moment in found)
     mean, sd = torch.where(holes, mean, program.x), torch.where(holes, sd, 0.0)
-    return Imputed(table.dress(mean, table.names), table.dress(sd, table.names))
+    return Imputed(table.dress_like(mean), table.dress_like(sd))
 
 
 def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
@@ -171,7 +189,7 @@ def complete(posterior: "Posterior", x: Any, seed: int) -> Any:
             new = _drawn(posterior, program)
         else:
             new = _each_by_a_draw(posterior, program, _fill)
-    return table.dress(new.to(table.x), table.names)
+    return table.dress_like(new.to(table.x))
 
 
 def _drawn(posterior: "Posterior", program: Program) -> Tensor:

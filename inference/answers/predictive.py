@@ -232,4 +232,6 @@ def generate(posterior: "Posterior", rows: int, seed: int) -> Any:
     if new[0].numel() != template.numel():
         raise TypeError(f"{posterior.name}: {program.observed[0]!r} is not the whole of a row, so that whole rows cannot be generated")
     new = new.reshape(rows, *template.shape[1:])
+    if posterior.table is not None and posterior.table.steps is not None:
+        return replace(posterior.table, steps=posterior.table.steps.new(rows)).dress_like(new)
     return pd.DataFrame(new.cpu().numpy(), columns=columns(posterior)) if frame(posterior) and new.dim() == 2 else new

@@ -16,6 +16,7 @@ Where several chains of states, M, move a series together, discrete states have 
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ..amortised import given_rows
-from ..covariates import longer, split, told_ahead
+from ..covariates import last_seen, longer, split, told_ahead
 from ..diagnostics.quantities import quantile
 from ..graphs.graph import batched
 from ..memory import CELLS, at_once
@@ -33,7 +34,7 @@ from ..program import Program, Values
 from ..rows.table import Table
 from ..run import at_least, seeded
 from .angles import turned
-from .latent import Encoded, averages, told
+from .latent import Encoded, averages, dressed, labels_of, told
 from .predictive import averaged, in_chunks, over_draws, program_for, some_rows
 
 if TYPE_CHECKING:
@@ -56,18 +57,19 @@ class Forecast(NamedTuple):
     """The steps after a series' last: mean, sd, 5% and 95% quantiles (rows, steps, ...); the states (rows, steps, K), as `encode`
     tells them."""
 
-    mean: Tensor
-    sd: Tensor
-    low: Tensor
-    high: Tensor
-    states: Tensor | Encoded
+    mean: pd.DataFrame | Tensor
+    sd: pd.DataFrame | Tensor
+    low: pd.DataFrame | Tensor
+    high: pd.DataFrame | Tensor
+    states: pd.DataFrame | Tensor | Encoded
 
 
-def filter(posterior: "Posterior", x: Any) -> Tensor | Encoded:
+def filter(posterior: "Posterior", x: Any) -> pd.DataFrame | Tensor | Encoded:
     """See `Posterior.filter`."""
     program, table = _series(posterior, x, "filter")
     law = _ask(program, "filter")
-    return told(*averaged(posterior, program, lambda v, x: averages(law(v, x)), posterior.aligned), dtype=table.x.dtype)
+    found = told(*averaged(posterior, program, lambda v, x: averages(law(v, x)), posterior.aligned), dtype=table.x.dtype)
+    return dressed(posterior, table, _latent(program, posterior), found)
 
 
 def decode(posterior: "Posterior", x: Any) -> Decoded:
@@ -77,18 +79,22 @@ def decode(posterior: "Posterior", x: Any) -> Decoded:
         raise TypeError(f"{posterior.name}: its states are continuous, and no path of them is decoded; encode gives their means")
     path, states = _ask(program, "decode"), _states(program, posterior)
     share, likeliest = averaged(posterior, program, lambda v, x: _one_hot(path(v, x), states), posterior.aligned).max(-1)
-    found = (likeliest, share.to(table.x.dtype))
-    return Decoded(*(_by_step(table, v, name) for v, name in zip(found, ("state", "agreement"), strict=True)))
+    return Decoded(_by_step(table, likeliest, "state"), _by_step(table, share.to(table.x.dtype), "agreement"))
 
 
-def paths(posterior: "Posterior", x: Any, seed: int) -> Tensor:
+def paths(posterior: "Posterior", x: Any, seed: int) -> pd.DataFrame | Tensor:
     """See `Posterior.paths`."""
-    program, _ = _series(posterior, x, "paths")
+    program, table = _series(posterior, x, "paths")
     with seeded(seed, posterior.device):
-        return over_draws(posterior, program, _ask(program, "paths"), posterior.aligned).unflatten(0, posterior.shape)
+        drawn = over_draws(posterior, program, _ask(program, "paths"), posterior.aligned)
+    if table.steps is None:
+        return drawn.unflatten(0, posterior.shape)
+    chains, draws = posterior.shape
+    labels = labels_of(posterior, table, _latent(program, posterior), drawn.shape[3:], chain=chains, draw=draws)
+    return table.dress_steps(drawn.movedim(0, 2), labels)
 
 
-def score_steps(posterior: "Posterior", x: Any) -> Any:
+def score_steps(posterior: "Posterior", x: Any) -> pd.DataFrame | Tensor:
     """See `Posterior.score_steps`."""
     program, table = _series(posterior, x, "increments")
     total = None
@@ -110,7 +116,7 @@ def forecast(posterior: "Posterior", x: Any, steps: int, given: Any, samples: in
     """See `Posterior.forecast`."""
     at_least(1, steps=steps, samples=samples)
     program, table = _series(posterior, x, "forecast")
-    known = told_ahead(posterior.pair, program.x, steps, given)
+    known = told_ahead(posterior.pair, table, steps, given).to(program.x)
     aligned = {name: posterior.aligned[name].flatten(0, 1) for name in program.parameters}
     cells = samples * steps * (_states(program, posterior) + table.x[0, 0].numel())
     if cells > LONGEST:
@@ -121,7 +127,10 @@ def forecast(posterior: "Posterior", x: Any, steps: int, given: Any, samples: in
         rows = longer(posterior.pair, program.x, known), known
         chunks = zip(*(values.split(at_once(cells)) for values in rows), strict=True)
         parts = [_next(posterior, Program(posterior.pair, some), ahead, (drawn, chosen)) for some, ahead in chunks]
-    return tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
+    *moments, states = tree_map(lambda *part: torch.cat(part).to(table.x), *parts)
+    if table.steps is not None:
+        table = replace(table, steps=table.steps.after(last_seen(posterior.pair, program.x).cpu().numpy(), steps))
+    return Forecast(*map(table.dress_like, moments), dressed(posterior, table, _latent(program, posterior), states))
 
 
 def _next(posterior: "Posterior", program: Program, known: Tensor, drawn: tuple[Values, Tensor]) -> Forecast:
@@ -159,12 +168,8 @@ def _series(posterior: "Posterior", x: Any, method: str) -> tuple[Program, Table
 
 
 def _by_step(table: Table, values: Tensor, name: str) -> Any:
-    """A number for each step (rows, T), of several chains (rows, T, M), in the form in which the rows came: if as steps, in columns of this
-    name."""
-    if not table.steps:
-        return table.dress(values, table.columns)
-    single = values.dim() == 2
-    return table.dress(values[..., None] if single else values, [name] if single else [f"{name}{m}" for m in range(values.shape[2])])
+    """A number called `name` for each step (rows, T), of several chains (rows, T, M), in the form in which the rows came."""
+    return table.dress_steps(values, name if values.dim() == 2 else [f"{name}{m}" for m in range(values.shape[2])])
 
 
 def _ask(program: Program, method: str, *args: Any) -> Callable[[Values, Tensor], Any]:
@@ -182,8 +187,18 @@ def _states(program: Program, posterior: "Posterior") -> int:
     """K, how many states there are."""
     if program.amortised:
         return next(iter(program.amortised.values())).shape[-1]
-    first = {name: posterior.draws[name][0, 0] for name in program.parameters}
-    return averages(_ask(program, "filter")(first, program.x[:1, :1]))[0].shape[-1]
+    return averages(_ask(program, "filter")(_first(program, posterior), program.x[:1, :1]))[0].shape[-1]
+
+
+def _latent(program: Program, posterior: "Posterior") -> str:
+    """The name of the states, or "" where there is none."""
+    if program.amortised or not program.knows("latents"):
+        return next(iter(program.amortised), "")
+    return next(iter(_ask(program, "latents")(_first(program, posterior), program.x[:1, :1])))
+
+
+def _first(program: Program, posterior: "Posterior") -> Values:
+    return {name: posterior.draws[name][0, 0] for name in program.parameters}
 
 
 def _one_hot(states: Tensor, count: int) -> Tensor:

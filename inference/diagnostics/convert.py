@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..amortised import SAMPLES
 from ..covariates import split
-from ..record import columns
+from ..record import variables
 from ..run import at_least
 from ..suggest import unknown
 from .groups import axis_name, group, row_labels
@@ -186,7 +186,7 @@ def named(posterior: "Posterior") -> tuple[dict[str, list[str]], dict[str, Any]]
     for site, draws in posterior.draws.items():
         for axis, size in zip(dims[site], draws.shape[2:], strict=True):
             sizes.setdefault(axis, set()).add(size)
-    names = columns(posterior)
+    names = variables(posterior)
     labels = {} if names is None else posterior.pair.coords(names)
     return dims, {axis: known for axis, known in labels.items() if sizes.get(axis, {len(known)}) == {len(known)}}
 

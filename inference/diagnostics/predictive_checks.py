@@ -79,7 +79,7 @@ def predictive_checks(
     named = _named(quantities, posterior)
     data, drawn = of_data_sets(posterior, partial(computed, named), draws, seed)
     own, _ = rows_of(posterior).parted(posterior.pair.covariates)
-    names = own.columns if own.x.dim() == 2 and not posterior.pair.any_length else []
+    names = own.columns if own.x.dim() == 2 and not posterior.pair.any_length else own.variables or []
     labels = [label for name, value in data.items() for label in _labels(name, len(value), names)]
     observed = torch.cat(list(data.values())).double().cpu().numpy()
     replicated = torch.cat(list(drawn.values()), 1).double().cpu().numpy()

@@ -109,7 +109,7 @@ def of_any(table: Table, covariates: int = 0, angles: Sequence[float | None] = (
     series: rows are series, whose steps are taken together.
     """
     width = table.x.shape[2:].numel() if series else table.x.shape[-1]
-    names = table.columns if table.x.dim() == 2 and not series else [str(i) for i in range(width)]
+    names = table.columns if table.x.dim() == 2 and not series else table.variables or [str(i) for i in range(width)]
     columns = Columns(names, [*angles, *[None] * (width - len(angles))], width - covariates)
     modelled = list(range(columns.modelled))
     if len(modelled) > COLUMNS or not (series or table.x.dim() == 2):

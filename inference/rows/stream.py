@@ -72,7 +72,7 @@ class Rows:
 
     def in_order(self, table: Table) -> "Rows":
         """The same, with their columns in the order of those of `table`. Raises ValueError where its rows are not rows, but steps."""
-        if table.steps:
+        if table.variables is not None:
             raise ValueError("these rows are the steps of series, which are fitted whole; read them into memory, without batch=")
         if table.columns == self.columns:
             return self

@@ -1,6 +1,7 @@
 """What a user hands in, converted and checked once, at the door."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ class Table:
     x: (rows, ...) in torch's default dtype, `NaN` where a value is missing.
     columns: names along the second axis. index: labels of the rows. frame: whether it came with names (a DataFrame or a file).
     rounded: what to say before it is fitted, where x has lost too much of the numbers given.
-    variables, steps: of series whose steps were the rows of a DataFrame, names along the last axis, and where the rows went.
+    labels: of a DataFrame, what its columns were called before their names were made text.
+    steps: of series that came in a DataFrame, where their steps stood. variables: where these were its rows, names along the last axis.
     """
 
     x: Tensor
@@ -35,6 +37,7 @@ class Table:
     index: pd.Index
     frame: bool
     rounded: str | None = None
+    labels: pd.Index | None = None
     variables: list[str] | None = None
     steps: "Steps | None" = None
 
@@ -74,14 +77,25 @@ class Table:
 
         return part(slice(at)), part(slice(at, None))
 
-    def dress(self, values: Tensor, columns: list[str]) -> Any:
-        """`values` (rows, len(columns)), of series (rows, time, len(columns)), in the form in which the rows came: a DataFrame with their
-        index, or the tensor."""
-        if self.frame and values.dim() == 2:
-            return pd.DataFrame(values.cpu().numpy(), self.index, columns)
-        if self.steps and values.dim() == 3:
-            return pd.DataFrame(values.cpu().numpy()[self.steps.series, self.steps.step], self.steps.index, columns)
-        return values
+    def dress(self, values: Tensor, columns: Sequence[str] | pd.Index) -> Any:
+        """What is told of rows (rows, len(columns)) in the form in which they came: a DataFrame with their index, or the tensor."""
+        return pd.DataFrame(values.cpu().numpy(), self.index, columns) if self.frame and values.dim() == 2 else values
+
+    def dress_like(self, values: Tensor) -> Any:
+        """What is told of each value of the rows, in the form in which they came. Of series there may be other steps than theirs, if
+        `steps` are those."""
+        if self.steps is None:
+            return self.dress(values, self.columns)
+        return self.dress_steps(values) if self.variables is None else self.dress_steps(values, self.variables)
+
+    def dress_steps(self, values: Tensor, columns: Sequence[str] | pd.Index | str = "") -> Any:
+        """What is told of the steps of series, (rows, time) numbers called `columns`, or (rows, time, ...) as many as there are `columns`:
+        a DataFrame in the names of theirs, if they came in one, or the tensor."""
+        if self.steps is None:
+            return values
+        if values.dim() == 2:
+            return self.steps.dress_numbers(values.cpu().numpy(), columns)
+        return self.steps.dress(values.flatten(2).cpu().numpy(), columns)
 
 
 def label(index: pd.Index, i: int) -> str:
@@ -109,7 +123,7 @@ def as_table(x: Any) -> Table:
     if isinstance(x, pd.Series):
         x = x.to_frame()
     if isinstance(x, pd.DataFrame):
-        return checked_table(numbers(x), [str(c) for c in x.columns], x.index, frame=True)
+        return replace(checked_table(numbers(x), [str(c) for c in x.columns], x.index, frame=True), labels=x.columns)
     array = _array(x)
     if array.dtype.kind not in "fiub":
         raise ValueError(

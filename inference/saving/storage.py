@@ -4,7 +4,7 @@
 |-----------------------|-----------------------------------------------------------------------------------|
 | posterior.json        | the pair's class and hyperparameters, how it was made, the other files' checksums |
 | posterior.safetensors | draws, stats, and the pair's parameters                                           |
-| arviz.nc              | `to_arviz()`: what other tools read, and the rows                                 |
+| arviz.nc              | `to_arviz()`: what other tools read, the rows; and the labels of steps of series  |
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from torch import Tensor
 from ..pair import Pair, checked
 from ..record import known_of
 from ..rows.table import Table
+from .labels import of_steps, steps_of
 
 if TYPE_CHECKING:
     from ..posterior import Posterior
@@ -89,7 +90,10 @@ def _write(posterior: "Posterior", folder: Path) -> None:
     tensors |= {f"pair.{n}": v for n, v in posterior.pair.state_dict().items()}
     safetensors.torch.save_file({n: v.contiguous().cpu() for n, v in tensors.items()}, folder / "posterior.safetensors")
     (folder / "posterior.safetensors").chmod(0o644)
-    posterior.to_arviz().to_netcdf(folder / "arviz.nc", engine="h5netcdf")
+    tree = posterior.to_arviz()
+    if posterior.table is not None and posterior.table.steps is not None:
+        tree["steps"] = xr.DataTree(of_steps(posterior.table.steps))
+    tree.to_netcdf(folder / "arviz.nc", engine="h5netcdf")
     cls = type(posterior.pair)
     record = {
         "format": FORMAT,
@@ -182,12 +186,15 @@ def _rows(folder: Path, record: dict[str, Any], floats: torch.dtype) -> Table | 
         array = next(iter(tree["observed_data"].data_vars.values())).load()
         known = tree["constant_data"] if "constant_data" in tree.children else {}
         given = known["x_given"].load() if "x_given" in known else None
+        steps = steps_of(tree["steps"].to_dataset().load()) if "steps" in tree.children else None
     index = array.indexes["row"].rename(record["index"])
     *axes, columns = record["how"]["row_shape"]
     x = torch.as_tensor(array.values, dtype=floats).reshape(len(index), *axes, columns if given is None else columns - given.shape[-1])
     if given is not None:
         x = torch.cat([x, torch.as_tensor(given.values, dtype=floats)], -1)
-    return Table(x, record["how"]["columns"], index, record["how"]["frame"], variables=record["how"].get("variables"))
+    how = record["how"]
+    index = index if steps is None else steps.rows
+    return Table(x, how["columns"], index, how["frame"], variables=how.get("variables"), steps=steps)
 
 
 def _checksum(path: Path) -> str:

@@ -80,7 +80,7 @@ class SwitchingPair(Pair):
 
     def coords(self, columns: list[str]) -> dict[str, list[Any]]:
         states = list(range(self.states))
-        return {"state": states, "next": states, **self.emission.labels(list(range(self.dim)))}
+        return {"state": states, "next": states, **self.emission.labels(columns[: self.dim])}
 
     any_length = True
     picture = staticmethod(pictures.states)

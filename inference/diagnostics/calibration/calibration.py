@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -21,6 +21,8 @@ from ...posterior import Posterior
 from ...program import Program, Values
 from ...progress import progress_line
 from ...recipe import Recipe, check_recipe
+from ...record import variables
+from ...rows.table import Table
 from ...run import at_least, choose_device, seeded
 from ...suggest import unknown
 from ...svi import maker
@@ -136,7 +138,7 @@ def calibrate(
     pair, simulator = (deepcopy(p).to(device=where, dtype=torch.get_default_dtype()) for p in (pair, simulator or pair))
     with seeded(seed, where), progress_line(f"calibrate {how.name} {type(pair).__name__}", how.steps, progress) as tell:
         made = _simulated(subject, simulator, rows, simulations, where)
-        table = check_each(pair, made.rows)
+        table = _named(subject, check_each(pair, made.rows))
         program = Program(pair, made.rows[0])
         if isinstance(subject, Posterior) or not program.parameters:
             program.refuse_amortised("calibrating a posterior" if program.parameters else "calibrate")
@@ -201,6 +203,12 @@ def _simulated(subject: Pair | Posterior, simulator: Pair, rows: Any, count: int
     given = {n: d.to(seen).flatten(0, 1)[chosen] for n, d in subject.draws.items() if n in wanted}
     made = simulate(simulator, like, count, given)
     return Simulated(made.truth, torch.cat([seen.expand(count, *seen.shape), made.rows], 1))
+
+
+def _named(subject: Pair | Posterior, table: Table) -> Table:
+    """Simulated rows under the names of the columns that the pair was made for, or the posterior was fitted to."""
+    names = variables(subject) if isinstance(subject, Posterior) else subject.columns
+    return replace(table, **{"variables" if _pair_of(subject).any_length else "columns": names}) if names else table
 
 
 def _same_sites(program: Program, truth: Values) -> None:

@@ -71,7 +71,7 @@ class VonMisesEmission(Emission):
     def features(self, x: Tensor) -> Tensor:
         return torch.cat([x.cos(), x.sin()], -1).nan_to_num()
 
-    def labels(self, columns: list[int]) -> dict[str, list[object]]:
+    def labels(self, columns: list[str] | list[int]) -> dict[str, list[object]]:
         return {"variable": columns, "part": ["cos", "sin"]}
 
     def wrong(self, x: Tensor) -> tuple[Tensor, str]:

@@ -78,5 +78,5 @@ class AutoregressiveEmission(Emission):
         self.q_scale = 0.5 * ((left + 1) / (counts + 1)).log()
         self.q_scale_sd = (2 * counts + 1).rsqrt().expand_as(left).clone()
 
-    def labels(self, columns: list[int]) -> dict[str, list[Any]]:
+    def labels(self, columns: list[str] | list[int]) -> dict[str, list[Any]]:
         return {"variable": columns, "before": [f"{column}(-{lag})" for lag in range(1, self.lags + 1) for column in columns]}

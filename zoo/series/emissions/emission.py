@@ -52,7 +52,7 @@ class Emission(PyroModule):
     def undone(self, x: Tensor, by: Tensor) -> Tensor:
         return x - by
 
-    def labels(self, columns: list[int]) -> dict[str, list[Any]]:
+    def labels(self, columns: list[str] | list[int]) -> dict[str, list[Any]]:
         """Labels along the axes named in `dims`, given which columns of the step these are."""
         return {"variable": columns}
 

@@ -54,7 +54,7 @@ class GaussianEmission(Emission):
         self.q_offsets, self.q_shrinkage = (found.locs - self.center) / self.spread, found.precision
         self.covariance.start(found.counts, found.scatter)
 
-    def labels(self, columns: list[int]) -> dict[str, list[Any]]:
+    def labels(self, columns: list[str] | list[int]) -> dict[str, list[Any]]:
         pairs = [f"{columns[j]}~{columns[i]}" for i in range(len(columns)) for j in range(i)]
         return {"variable": columns, "variable2": columns, "pair": pairs}
 

@@ -89,7 +89,7 @@ class JointEmission(Emission):
                 whole[..., columns], why = bad, reason
         return whole, why
 
-    def labels(self, columns: list[int]) -> dict[str, list[Any]]:
+    def labels(self, columns: list[str] | list[int]) -> dict[str, list[Any]]:
         own = {name: getattr(self, name).labels([columns[i] for i in at]) for name, at in zip(self.names, self.columns, strict=True)}
         return {f"{axis}_of_{name}": labels for name, found in own.items() for axis, labels in found.items()}
 

@@ -83,5 +83,5 @@ class MixtureEmission(Emission):
         """Of each component ([R], K, M, D): how many steps were seen, their mean and their variance."""
         return tuple(found.reshape(*shares.shape[1:], -1) for found in moments(x, shares.flatten(1)))
 
-    def labels(self, columns: list[int]) -> dict[str, list[int]]:
+    def labels(self, columns: list[str] | list[int]) -> dict[str, list[int]]:
         return {"variable": columns, "component": list(range(self.parts))}
