@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import re
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
@@ -36,6 +35,8 @@ class Pair(PyroModule):
 
     Optional, each used by one generic piece of code:
 
+    - "Limits:", a section of the class docstring before "Arguments:": what the pair cannot tell, needs, or was seen to get wrong, which
+      its card says.
     - `objective`: what `svi` minimises unless told otherwise: "elbo" (the default), "iwae", "renyi", "mean_field", "contrastive" or
       "adversarial".
     - `undirected`: a factor among what belongs to a row ties it to its latents, and makes the density known up to a constant only.
@@ -154,16 +155,6 @@ def parameters(cls: type[Pair]) -> dict[str, inspect.Parameter]:
     """The hyperparameters of a pair's class, by name, in order."""
     named = inspect.signature(cls.__init__).parameters.items()
     return {n: p for n, p in named if n != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-
-
-def meanings(cls: type[Pair]) -> dict[str, str]:
-    """What each hyperparameter means, as "Arguments:" in the docstring of the class, or else of one that it derives from, says."""
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        block = re.search(r"^Arguments:\n((?:[ \t]+.*\n?|\n)+)", inspect.cleandoc(base.__doc__ or ""), re.M)
-        entries = re.split(r"^    (\w+): ", block[1], flags=re.M)[1:] if block else []
-        found |= {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
-    return found
 
 
 def adapter(cls: type[Pair], name: str) -> TypeAdapter:

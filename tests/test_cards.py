@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import inference
 import zoo
+from inference import docstring
 from tests import figures
 from tests.measure import CARDS, fresh
 from zoo import cards, fingerprint, registry
@@ -34,6 +36,49 @@ def test_a_card_tells_what_was_measured(name):
 def test_the_figures_of_readme_are_up_to_date():
     text = figures.README.read_text(encoding="utf-8")
     assert figures.written(text) == text, "the figures in README.md are out of date; run `make cards`"
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_card_tells_known_limits_and_tells_them_apart_from_the_story(name):
+    card, limits = zoo.card(name), docstring.limits(registry.find(name))
+    assert 2 <= limits.count("\n- ") + limits.startswith("- ") <= 5
+    assert f"## Known limits\n\n{limits}\n\n" in card
+    assert card.count(limits) == 1
+    assert "Limits:" not in card
+
+
+class Quiet(inference.Pair):
+    """Says nothing of itself."""
+
+
+class Frank(Quiet):
+    """Rows of something.
+
+    Limits:
+        - One thing.
+        - Another, which
+          takes two lines.
+
+    Reference: nobody.
+
+    Arguments:
+        size: how large.
+    """
+
+
+class Franker(Frank):
+    """Rows of something else.
+
+    Arguments:
+        width: how wide.
+    """
+
+
+def test_limits_are_those_of_the_class_or_else_of_the_one_that_it_derives_from():
+    assert docstring.limits(Quiet) == ""
+    assert docstring.limits(Frank) == docstring.limits(Franker) == "- One thing.\n- Another, which\n  takes two lines."
+    assert docstring.story(Frank) == "Rows of something.\n\nReference: nobody."
+    assert docstring.meanings(Franker) == {"size": "how large.", "width": "how wide."}
 
 
 def test_there_is_no_card_of_what_is_gone():
@@ -67,6 +112,7 @@ def test_a_pair_that_was_not_measured_says_nothing_of_it(monkeypatch):
     card = zoo.card("alike")
     assert "## Measured" not in card
     assert "## Graph" in card
+    assert "## Known limits" in card
     json.dumps(cards.facts("alike"))
 
 

@@ -93,7 +93,7 @@ def test_report_writes_into_the_folder_unless_told_otherwise(tmp_path):
 
 def test_fit_on_a_file_with_hyperparameters(tmp_path):
     zoo.data.load("faithful").frame.iloc[:40].to_csv(tmp_path / "rows.csv", index=False)
-    settings = ["--set", "components=3", "--set", "covariance=diag", "--set", "concentration=2.5", "--set", "center=[3.0,70]"]
+    settings = ["--set", "components=3", "--set", "covariance=diag", "--set", "concentration=2.5", "--set", "center=3.0, 70"]
     result = call("fit", "gmm", "--data", tmp_path / "rows.csv", "--out", tmp_path / "fit", *SMALL, *settings, "--seed", 7)
     assert result.exit_code == 0, result.output
     posterior = inference.load(tmp_path / "fit")

@@ -26,6 +26,7 @@ def no_fit(monkeypatch):
         ("components=three", ["components=three", "valid integer"]),
         ("components=2.5", ["components=2.5", "integer"]),
         ("components=0", ["components=0", "greater than 0"]),
+        ("components=2,3", ["components=2,3", "valid integer"]),
         ("components=", ["components=", "valid integer"]),
         ("components", ["--set components", "KEY=VALUE", "components=2"]),
         ("covariance=round", ["covariance=round", "'full', 'diag', 'spherical' or 'tied'"]),

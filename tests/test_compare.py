@@ -122,7 +122,12 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
 
 def test_a_mistake_in_a_shell_is_told_in_a_line(tmp_path):
     good_and_bad()["open"].save(tmp_path / "fit")
-    for arguments, said in [((tmp_path / "fit",), "1 posterior cannot"), ((tmp_path / "fit", tmp_path / "gone"), "no such folder")]:
+    fit, here = tmp_path / "fit", tmp_path / "." / "gone" / ".." / "fit"
+    for arguments, said in [
+        ((fit,), "fit: name two folders or more"),
+        ((fit, here), "each of them once"),
+        ((fit, tmp_path / "gone"), "no such folder"),
+    ]:
         result = run(*arguments)
         assert result.exit_code == 2
         assert said in result.stderr

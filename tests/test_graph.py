@@ -50,6 +50,20 @@ def test_what_inductor_makes_wrong_is_not_used(monkeypatch, caplog):
     assert "gives other numbers" in caplog.text
 
 
+def test_rounding_is_no_mistake_where_there_is_nothing_else(monkeypatch, caplog):
+    def elsewhere(order):
+        monkeypatch.setattr(torch._inductor, "standalone_compile", lambda *args, **settings: lambda *leaves: [order(leaves[-1])])
+
+    x = torch.randn(100, dtype=torch.float)
+    graph = graph_of(lambda x: [(x * 3.1 - x * 1.1) - x * 2.0], [x], missing=False)
+    elsewhere(lambda x: x * 3.1 - (x * 1.1 + x * 2.0))  # zero but for rounding, as the gradient where a fit has arrived
+    assert compiled(graph, [x]) is not graph
+    assert not caplog.text
+    elsewhere(lambda x: x * 3.1 - (x * 1.1 + x * 1.999))
+    assert compiled(graph, [x]) is graph
+    assert "gives other numbers" in caplog.text
+
+
 def test_a_graph_takes_any_layout_in_memory():
     x = torch.randn(4, 3)
     flat = traced(lambda x: x.view(12) * 2.0, x, missing=False)

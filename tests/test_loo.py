@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 
 import arviz_stats
 import numpy as np
@@ -126,7 +127,7 @@ def test_a_row_that_moves_the_posterior_is_named():
     assert "1 of 30 rows ('day 7')" in found.evidence
     assert found.advice
     assert diagnose(posterior).verdict.startswith("Believe it, with care: left out")
-    assert "left out" not in [f.name for f in diagnose(good).findings]
+    assert finding(good).severity == "note"
     assert finding(by_chains(PAIR, rows())).severity == "good"
 
 
@@ -166,6 +167,15 @@ def test_many_rows_are_not_looked_at_unasked(monkeypatch):
     assert found.severity == "note"
     assert "not looked at" in found.evidence
     assert "posterior.loo()" in found.advice
+
+
+def test_a_report_tells_what_it_could_not_look_at():
+    posterior = by_chains(PAIR, rows())
+    few, bare = posterior.thinned(len(posterior.draws["loc"][0]) // 10), dataclasses.replace(posterior, table=None)
+    for lacking, said in ((few, r"draws are too few, and 100 enough"), (bare, "the rows were not kept")):
+        found = [f for f in inference.diagnose(lacking).findings if f.name in ("left out", "predictive checks")]
+        assert [f.severity for f in found] == ["note", "note"]
+        assert all(re.search(said, f.evidence) for f in found)
 
 
 def test_what_has_nothing_to_leave_out_is_refused():

@@ -15,6 +15,7 @@ from inference.rows.stream import Rows
 from inference.rows.table import as_table
 from tests.shells import call
 from tests.streamed import written
+from zoo.strangers import few
 
 QUICK = {"steps": 2, "draws": 10, "device": "cpu", "compile": False}
 
@@ -156,6 +157,23 @@ def test_the_command_line_takes_a_name(tmp_path):
 def test_what_cannot_be_found_or_put_in_order_is_refused(change, covariates, said):
     with pytest.raises(ValueError, match=said):
         zoo.create("hmm", change(_river()), covariates=covariates)
+
+
+@pytest.mark.parametrize("data", [lambda: zoo.data.load("faithful").frame, _panel], ids=["rows", "a panel"])
+def test_rows_to_hold_out_are_matched_by_the_names_of_their_columns(data):
+    frame = data()
+    pair = zoo.create("gmm" if len(frame.columns) == 2 else "hmm", frame, **({} if len(frame.columns) == 2 else {"states": 2}))
+    fits = [inference.svi(pair, frame, validation=held, **QUICK | {"steps": 50}) for held in (frame, frame[frame.columns[::-1]])]
+    assert torch.equal(*(fit.stats["validation"][-1] for fit in fits))
+    with pytest.raises(ValueError, match=f"column 'strange' is not one that was fitted .*{frame.columns[0]}"):
+        inference.svi(pair, frame, validation=frame.rename(columns={frame.columns[0]: "strange"}), **QUICK)
+
+
+def test_a_pair_is_checked_on_series_and_not_on_their_steps():
+    frame = pd.concat({site: _river() for site in range(30)} | {99: _river(25)})
+    assert few(zoo.create("hmm", frame), frame).x.shape == (24, 40, 3)
+    with pytest.raises(ValueError, match="1 of the 2 series, of which each is a row, are complete and as long as the longest"):
+        few(zoo.create("hmm", _panel()), _panel())
 
 
 def test_a_panel_out_of_order_is_refused():

@@ -228,7 +228,10 @@ def test_a_picture_of_the_least_likely():
     assert isinstance(figure, Figure)
     shown = [axes for axes in figure.axes if axes.axison]
     assert len(shown) == 12
-    assert shown[0].get_title().partition("  p=")[0] in checks.unlikely.index
+    for axes in shown:  # what is said to be unlikely is red
+        name, values = axes.get_title().split("\n")
+        assert values == "p {p:.3f}, of all {p_all:.3f}".format(**checks.table.loc[name])
+        assert (axes.lines[0].get_color() == "C3") == (name in checks.unlikely.index)
     assert str(checks.table.index[0]) in str(checks)
     assert plt.get_fignums() == []
 

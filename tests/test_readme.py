@@ -34,7 +34,9 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom(monkeypatch, tmp_path,
     monkeypatch.setitem(sys.modules, "readme", module)
     for number, block in enumerate(code, 1):
         exec(compile(block, f"README.md, block {number}", "exec"), module.__dict__)
-    assert "Believe it" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Believe it" in told
+    assert "Rate keeps the contract" in told
 
 
 @pytest.mark.parametrize("line", command_lines("zoo"))

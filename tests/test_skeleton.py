@@ -61,7 +61,9 @@ def test_names_that_will_not_do(name, says, package):
         ("gone.pair:MyModel", "there is no module gone.pair"),
         ("zoo.gmm:GaussianMixtur", "no class 'GaussianMixtur'; did you mean 'GaussianMixture'?"),
         ("json:JSONDecoder", "is not a subclass of inference.Pair"),
+        ("json:Gone", "json has no class that is a Pair"),
         ("gnm", "no pair 'gnm'; did you mean 'gmm'?"),
+        ("my_model.pair", "one that has no name yet is PACKAGE.MODULE:CLASS"),
     ],
 )
 def test_what_cannot_be_checked(path, says):

@@ -29,6 +29,13 @@ class Autoencoder(VariationalAutoencoder):
     Reference: Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", Science 313; Baldi & Hornik
     1989, "Neural networks and principal component analysis", Neural Networks 2 (the linear one).
 
+    Limits:
+        - Nothing keeps codes from knowing rows by heart: the error on the rows fitted says little. Judge by others.
+        - Codes may be mixed by any map that the decoder can undo: they have no scale, and those of two fits cannot be compared one by
+          one.
+        - There is no uncertainty, neither of weights nor of codes.
+        - All columns are of one family: numbers and categories do not go together.
+
     Arguments:
         latents: Q, how many numbers a code has, fewer than the columns.
         dim: D, how many columns (pixels). Read off the data.

@@ -1,6 +1,5 @@
 """Cards: what a pair is and how it was found to behave, built from its code and from recorded measurements."""
 
-import inspect
 import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ SHAPES = {"observed": "[/{}/]", "latent": "(({}))", "summed out": "(({}))", "der
 
 
 def card(name: str) -> str:
-    """The card of the pair `name`, as Markdown: story, graph, hyperparameters, use, and what was measured. Raises LookupError."""
+    """The card of the pair `name`, as Markdown: story, graph, hyperparameters, use, limits, what was measured. Raises LookupError."""
     known = facts(name)
     rows = [f"| `{n}` | `{default}` | {meaning} |" for n, default, meaning in known["hyperparameters"]]
     parts = [f"# {name}", known["story"]]
@@ -33,6 +32,7 @@ def card(name: str) -> str:
     parts += (
         ["Symmetries, which are undone before draws are compared: " + "; ".join(known["symmetries"]) + "."] if known["symmetries"] else []
     )
+    parts += ["## Known limits", known["limits"]] if known["limits"] else []
     parts += ["## Measured", *_measured(known["measured"])] if known["measured"] else []
     parts += ["## Pretrained", "\n".join(map(_shipped, known["pretrained"]))] if known["pretrained"] else []
     return "\n\n".join(parts) + "\n"
@@ -40,11 +40,14 @@ def card(name: str) -> str:
 
 def facts(name: str) -> dict[str, Any]:
     """What the card of the pair `name` says, in plain values. Raises LookupError."""
+    from inference.docstring import limits, story
+
     cls = registry.find(name)
     example = _example(cls)
     return {
         "name": name,
-        "story": inspect.getdoc(cls).partition("\nArguments:")[0].strip(),
+        "story": story(cls),
+        "limits": limits(cls),
         "graph": example and _mermaid(example[1]),
         "hyperparameters": hyperparameters(cls),
         "unsuited": dict(cls.unsuited),
@@ -56,7 +59,8 @@ def facts(name: str) -> dict[str, Any]:
 
 def hyperparameters(cls: type["Pair"]) -> list[tuple[str, Any, str]]:
     """Each hyperparameter's name, default and meaning, the last from "Arguments:" in the class's docstring ("" if not there)."""
-    from inference.pair import meanings, parameters
+    from inference.docstring import meanings
+    from inference.pair import parameters
 
     told = meanings(cls)
     return [(n, "required" if p.default is p.empty else repr(p.default), told.get(n, "")) for n, p in parameters(cls).items()]

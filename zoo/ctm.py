@@ -53,6 +53,12 @@ class CorrelatedTopics(Pair):
     "Variational inference in nonconjugate models", JMLR 14; Roberts, Stewart & Airoldi 2016, "A model of text for experimentation in the
     social sciences", JASA 111 (covariates of mixtures).
 
+    Limits:
+        - A text takes K x K numbers, and time that grows as K^3: some tens of topics, not hundreds.
+        - Where a text has few words its logits are far from Normal: on `packages` some rows had too high a k-hat.
+        - Covariates act linearly on logits and not on the words of a topic, and may not be missing.
+        - The number of topics is not inferred, and the order of words is not seen.
+
     Arguments:
         topics: K, how many topics.
         vocabulary: V, how many words. Read off the data.

@@ -46,6 +46,13 @@ class EmbeddedTopics(Pair):
 
     Reference: Dieng, Ruiz & Blei 2020, "Topic modeling in embedding spaces", TACL 8 (where vectors and embeddings are points).
 
+    Limits:
+        - Topics lie in a space of E numbers, and differ in no more directions than that.
+        - How few topics texts have (`concentration`) is given and not learnt, and so are E and the number of topics.
+        - Vectors that are given are taken without doubt, and a word has one of them: its several meanings are not told apart.
+        - The mixture of a text comes from an encoder, which may miss what suits that text better: on `packages` some rows had too high a
+          k-hat.
+
     Arguments:
         topics: K, how many topics.
         vocabulary: V, how many words. Read off the data.

@@ -53,6 +53,13 @@ class FactorialHiddenMarkovModel(NumbersPair):
     Reference: Ghahramani & Jordan 1997, "Factorial hidden Markov models", Machine Learning 29. There states cost K^M+1 a step, and the
     noise has a full covariance.
 
+    Limits:
+        - At most 1024 states of all chains together: ten chains of two, or five of four.
+        - Only numbers, with one Normal noise for each column, the same in all states: no counts, and no state that widens the noise.
+        - Chains add up: what two of them do together, beyond what each does, is not seen.
+        - Chains that add nearly the same are not told apart, and which is which may differ from draw to draw.
+        - On `earthquakes` the guide's sds of transitions came to 0.5 to 1 of those of NUTS, and no finding named it.
+
     Arguments:
         chains: M, how many chains.
         states: K, how many states each of them has.

@@ -39,6 +39,13 @@ class GenerativeAdversarialNetwork(Pair):
 
     Reference: Goodfellow et al. 2014, "Generative adversarial nets", NeurIPS.
 
+    Limits:
+        - Its loss depends on the critic, and of two fits the lower is not the better: judge by `posterior.fidelity`.
+        - It may make rows between clusters, or leave some out: of a grid of 25 Gaussians 31% of the rows of a dense network lay further
+          than four sds from all (one start), of a residual one with `cooling=` 5%.
+        - Steps are many (some 10,000 for digits), and what comes of them differs from seed to seed.
+        - Columns are numbers or shades: no categories and no counts.
+
     Arguments:
         latents: Q, how many numbers a code has.
         dim: D, how many columns (pixels). Read off the data.

@@ -49,6 +49,12 @@ class HierarchicalTopics(Pair):
     Reference: Teh, Jordan, Beal & Blei 2006, "Hierarchical Dirichlet processes", JASA 101, section 6 for the finite one; Teh, Kurihara
     & Welling 2007, "Collapsed variational inference for HDP", NeurIPS.
 
+    Limits:
+        - K is a bound, and the work of a sweep grows with it.
+        - Gibbs chains merge topics before they are under way and never after, and divide none: they may differ in how many they use.
+        - Topics know of each other only that their shares add up to one: which go together is for `ctm`.
+        - Kernel "gibbs" takes no missing counts, and holds the topic of every word of every text.
+
     Arguments:
         topics: K, more than there are thought to be.
         vocabulary: V, how many words. Read off the data.

@@ -45,6 +45,14 @@ class LatentDirichletAllocation(Pair):
     PNAS 101; Wallach, Mimno & McCallum 2009, "Rethinking LDA: why priors matter", NeurIPS; Hoffman, Blei, Wang & Paisley 2013,
     "Stochastic variational inference", JMLR 14.
 
+    Limits:
+        - Topics know of each other only that their shares add up to one: which go together is for `ctm`.
+        - The number of topics is not inferred (`hdp` does), and the order of words is not seen.
+        - The guide knows nothing of what topics and concentrations have to do with each other: on `packages` its sds of concentrations
+          came to about half those of Gibbs draws.
+        - Gibbs chains settle in modes of their own: on `packages` four did not agree (R-hat, modes).
+        - Kernel "gibbs" takes no missing counts, and holds the topic of every word of every text.
+
     Arguments:
         topics: K, how many topics.
         vocabulary: V, how many words. Read off the data.

@@ -51,6 +51,12 @@ class LinearGaussianStateSpace(NumbersPair):
     Reference: Durbin & Koopman 2012, "Time series analysis by state space methods", 2nd ed., Oxford; Stock & Watson 2011, "Dynamic
     factor models", Oxford handbook of economic forecasting.
 
+    Limits:
+        - Series are stationary: take a trend or a season off before. There are no covariates.
+        - The law of the noise is Normal, and the same at all steps: a jump or an outlier moves the states.
+        - One short series hardly tells what lasts from what is noise. On `earthquakes` the guide's sds of persistence and noise came to
+          0.6 of those of NUTS, as the report said, and NUTS had divergences.
+
     Arguments:
         states: K, how many.
         dim: D, how many columns a step has. Read off the data.

@@ -44,6 +44,14 @@ class ProductLDA(Pair):
     Reference: Srivastava & Sutton 2017, "Autoencoding variational inference for topic models", ICLR; Eisenstein, Ahmed & Xing 2011,
     "Sparse additive generative models of text", ICML, for the background.
 
+    Limits:
+        - How few topics texts have (`concentration`) is given and not learnt, and so is the number of topics.
+        - The words of a text of several topics are no average of those of its topics, so that shares are no shares of words.
+        - The mixture of a text comes from an encoder, which may miss what suits that text better: on `packages` some rows had too high a
+          k-hat.
+        - Topics that cohere in the texts fitted may not elsewhere: on `docstrings` NPMI was 0.163 in these and -0.04 in others; of `lda`
+          0.165 and 0.07.
+
     Arguments:
         topics: K, how many topics.
         vocabulary: V, how many words. Read off the data.

@@ -39,6 +39,12 @@ class RestrictedBoltzmannMachine(Pair):
     practical guide to training restricted Boltzmann machines", and Montavon & Mueller 2012, "Deep Boltzmann machines and the centering
     trick", both in Neural Networks: Tricks of the Trade, Springer.
 
+    Limits:
+        - With more than 20 binary units on the smaller side log Z is an estimate, and every density is as far off as it is.
+        - Where modes are far apart its chains may be left behind by the weights, and contrastive divergence diverges; the report tells.
+        - The weights are a point, and hidden units may stand in any order: those of two fits cannot be compared one by one.
+        - Columns are all binary or all numbers: no shades, counts or categories.
+
     Arguments:
         hidden: H, how many hidden units.
         dim: D, how many columns (pixels). Read off the data.

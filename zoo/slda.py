@@ -52,6 +52,14 @@ class SupervisedTopics(Pair):
     Reference: McAuliffe & Blei 2008, "Supervised topic models", NeurIPS (where the topics of the words foretell, not the mixture that
     they are drawn from, and the prior on mixtures is Dirichlet).
 
+    Limits:
+        - The response is linear in the mixture, with Normal noise, or a category; there is one, and there are no covariates.
+        - A text has one response and many words: topics are first of all those of the words, and may leave out what foretells the
+          response.
+        - Three planted categories were foretold no better than by logistic regression on the mixtures of `lda` (0.599 nats against
+          0.581).
+        - How few topics texts have (`concentration`) is given and not learnt, and so is the number of topics.
+
     Arguments:
         topics: K, how many topics.
         vocabulary: V, how many words: one less than there are columns. Read off the data.

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .registry import refuse_other_than_pairs
+from . import registry
 
 if TYPE_CHECKING:
     from inference import Pair, Table
@@ -29,11 +29,23 @@ def imported(path: str) -> type["Pair"]:
     finally:
         sys.path.pop(0)
     if not hasattr(found, name):
+        from inference import Pair
         from inference.suggest import unknown
 
-        raise LookupError(f"{path}: {unknown('class', name, [n for n, v in vars(found).items() if isinstance(v, type)])}")
-    refuse_other_than_pairs(getattr(found, name))
+        pairs = [n for n, v in vars(found).items() if isinstance(v, type) and issubclass(v, Pair) and v is not Pair]
+        raise LookupError(f"{path}: {unknown('class', name, pairs) if pairs else module + ' has no class that is a Pair'}")
+    registry.refuse_other_than_pairs(getattr(found, name))
     return getattr(found, name)
+
+
+def registered(name: str) -> type["Pair"]:
+    """The class of a pair that is known by name. Raises LookupError that says how one is named that is not."""
+    try:
+        return registry.find(name)
+    except LookupError as error:
+        if name in registry.names():
+            raise
+        raise LookupError(f"{error}; one that has no name yet is PACKAGE.MODULE:CLASS, as in my_model.pair:MyModel") from error
 
 
 def simulated(pair: "Pair") -> "Table":
@@ -67,14 +79,17 @@ def drawn(pair: "Pair", seed: int = 0) -> "Table":
         return as_table(simulate(pair, template(pair, ROWS, cpu), 1).rows[0])
 
 
-def few(rows: object) -> "Table":
-    """The first of the rows, complete ones: enough to check a pair on. Raises ValueError where fewer than two are complete."""
+def few(pair: "Pair", rows: object) -> "Table":
+    """The first of the rows as `pair` reads them, complete ones, of which series have no gap and the length of the longest: enough to
+    check it on. Raises ValueError where fewer than two are complete."""
     import torch
 
-    from inference import as_table
+    from inference.covariates import rows_for
 
-    table = as_table(rows)
+    table = rows_for(pair, rows)
     whole = torch.nonzero(~table.x.isnan().flatten(1).any(1)).flatten()[:ROWS]
     if len(whole) < 2:
-        raise ValueError(f"{len(whole)} of the {len(table)} rows are complete; a pair is checked on at least 2 rows without missing values")
+        kind = "series, of which each is a row, are complete and as long as the longest" if pair.any_length else "rows are complete"
+        way_out = "a pair is checked on at least 2 without missing values; leave the data out to have them made by its model"
+        raise ValueError(f"{len(whole)} of the {len(table)} {kind}; {way_out}")
     return table.some(whole.numpy())

@@ -43,6 +43,16 @@ class VariationalAutoencoder(Pair):
     the ELBO!", NeurIPS (the linear one); Sohn, Lee & Yan 2015, "Learning structured output representation using deep conditional
     generative models", NeurIPS (covariates).
 
+    Limits:
+        - The weights of its networks are a point: nothing tells how sure they are, and few rows are soon known by heart. Hold some out
+          with `validation=`.
+        - Codes may be turned, and the decoder with them: those of two fits cannot be compared one by one, and no symmetry is undone.
+        - Of shades `bernoulli` gives a cross entropy and no density: hold such scores against each other only, or take
+          `continuous_bernoulli`.
+        - The log density of a row is estimated by draws of the encoder, and too low where these miss its codes: on `digits` some rows had
+          too high a k-hat.
+        - All columns are of one family: numbers and categories do not go together.
+
     Arguments:
         latents: Q, how many numbers a code has.
         dim: D, how many columns (pixels). Read off the data.

@@ -21,7 +21,7 @@ from ..graphs.lacking import explained
 from ..memory import at_once
 from ..program import Program, Values, run_unobserved
 from ..record import blank_row, columns, frame, names, row_shape
-from ..rows.table import Table
+from ..rows.table import Table, in_order
 from ..run import at_least, seeded
 from ..undirected.gibbs import completed
 
@@ -117,8 +117,9 @@ def refuse_impossible(posterior: "Posterior", program: Program) -> None:
 def program_for(posterior: "Posterior", x: Any) -> tuple[Program, Table]:
     """The posterior's model on rows `x`, checked."""
     any_length, table = posterior.pair.any_length, rows_for(posterior.pair, x)
-    if table.variables or not any_length:
-        table = _in_order(table, posterior)
+    fitted = names(posterior)
+    if table.frame and frame(posterior) and fitted and (table.variables or not any_length):
+        table = in_order(table, fitted)
     posterior.pair.check(table, fitting=False)
     shape = row_shape(posterior)
     if shape is not None and list(table.x.shape[1 + any_length :]) != shape[any_length:]:
@@ -141,18 +142,6 @@ def some_rows(posterior: "Posterior") -> Tensor:
 def amortised(posterior: "Posterior") -> bool:
     """Whether the guide draws latents of each row."""
     return bool(Program(posterior.pair, some_rows(posterior)[:1]).amortised)
-
-
-def _in_order(table: Table, posterior: "Posterior") -> Table:
-    """Columns that have names are matched by name, where the posterior was fitted to names too."""
-    fitted, found = names(posterior), table.names
-    if fitted is None or not (table.frame and frame(posterior)) or found == fitted or len(found) != len(fitted):
-        return table
-    strange = [c for c in found if c not in fitted]
-    if strange:
-        raise ValueError(f"column {strange[0]!r} is not one that was fitted ({', '.join(fitted)}); rename it, or hand in an array")
-    x = table.x[..., [found.index(c) for c in fitted]]
-    return replace(table, x=x, variables=fitted) if table.variables else replace(table, x=x, columns=fitted)
 
 
 def log_likelihood(posterior: "Posterior", x: Any, samples: int = SAMPLES, seed: int = 0) -> Tensor:

@@ -81,7 +81,8 @@ def holes_are_integrated_out(subject: Subject) -> Iterator[Fault]:
                 continue
             mean, sd = posterior.impute(x)
         except (ValueError, RuntimeError) as error:
-            yield Fault(f"rows with missing values are not taken, so that nobody can fit or fill them: {error}", severity="note")
+            reason = str(error).partition("\nTrace Shapes:")[0]  # to which Pyro adds those of all sites
+            yield Fault(f"rows with missing values are not taken, so that nobody can fit or fill them: {reason}", severity="note")
             return
         if likelihood is not None and (float(likelihood[..., 0].abs().max()) > 1e-12 or not bool(likelihood.isfinite().all())):
             says = "the density of a row of nothing but NaN should be 1, and of a row with one NaN that of the rest: "

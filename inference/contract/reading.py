@@ -4,7 +4,8 @@ import ast
 import inspect
 from collections.abc import Iterator
 
-from ..pair import meanings, parameters
+from ..docstring import meanings
+from ..pair import parameters
 from .fault import Fault
 from .subject import Subject
 

@@ -1,10 +1,14 @@
 """What is the matter with a posterior, in plain words, and what to do about it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from math import prod
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from ..posterior import Posterior
 
 WIDTH = 130
 # Rows times draws up to which a report also looks at the rows one by one.
@@ -25,6 +29,15 @@ class Finding:
         said = f"{mark} {self.name}: {self.evidence}"
         room = " " if len(said) + len(self.advice) < WIDTH else "\n     "
         return said + room + self.advice if self.advice else said
+
+
+def unlooked(name: str, posterior: "Posterior", least: int) -> Finding | None:
+    """That a look at the rows was not taken, for want of them or of draws; None where there are enough of both."""
+    if posterior.table is None:
+        return Finding(name, "note", "not looked at: the rows were not kept.")
+    if (draws := prod(posterior.shape)) < least:
+        return Finding(name, "note", f"not looked at: {draws} draws are too few, and {least} enough.")
+    return None
 
 
 def stuck(table: pd.DataFrame) -> Finding | None:

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from ..answers.predictive import log_likelihood_by_rows, rows_of
 from .ahead import ahead, one_series
 from .elpd import elpd_data, relative_efficiency
-from .findings import CHEAP, Finding
+from .findings import CHEAP, Finding, unlooked
 from .khat import has_ratios, khat, log_ratios, smoothed
 from .rows import LEAST, refuse_draws
 
@@ -48,7 +48,10 @@ def _left_out(logs: np.ndarray, ratios: np.ndarray | float, efficiency: float) -
 
 def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """Whether some rows are so telling that the posterior would be another without them."""
-    if posterior.table is None or np.prod(posterior.shape) < LEAST or not np.isfinite(table["mean"]).all():
+    if np.prod(posterior.shape) == 1 or not np.isfinite(table["mean"]).all():
+        return
+    if lacking := unlooked("left out", posterior, LEAST):
+        yield lacking
         return
     many, draws = posterior.table.x.shape[1] if len(posterior.table) == 1 else len(posterior.table), np.prod(posterior.shape)
     if min(draws, FEW) * many > CHEAP:

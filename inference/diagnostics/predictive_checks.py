@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ..answers.predictive import rows_of
 from ..answers.replicate import of_data_sets
 from ..run import at_least
-from .findings import CHEAP, Finding
+from .findings import CHEAP, Finding, unlooked
 from .panels import bare, panels
 from .quantities import Quantity, computed, of_any
 
@@ -44,15 +44,16 @@ class PredictiveChecks:
         return far.loc[((far["observed"] - far["mean"]).abs() / far["sd"]).sort_values(ascending=False).index]
 
     def picture(self) -> Figure:
-        """Histograms of the quantities over the data sets drawn, and the data's as a line: the least likely twelve."""
+        """Histograms of the quantities over the data sets drawn, and the data's as a line, red where it is `unlikely`: the least likely
+        twelve, with `p`, and `p_all` by which that is told."""
         order = np.argsort(self.table["p_all"].to_numpy(), kind="stable")[:SHOWN]
-        figure, grid = panels(len(order), 4, 2.5, 1.9)
+        figure, grid = panels(len(order), 4, 2.5, 2.0)
         for axes, i in zip(grid, order, strict=True):
             quantity, drawn = self.table.iloc[i], self.replicated[:, i]
             axes.hist(drawn[np.isfinite(drawn)], 30, color="0.8")
             if np.isfinite(quantity["observed"]):
                 axes.axvline(quantity["observed"], color="C3" if quantity["p_all"] < UNLIKELY else "C0")
-            axes.set_title(f"{self.table.index[i]}  p={quantity['p']:.3f}", fontsize=8)
+            axes.set_title(f"{self.table.index[i]}\np {quantity['p']:.3f}, of all {quantity['p_all']:.3f}", fontsize=8)
             bare(axes, heights=False)
         return figure
 
@@ -132,8 +133,11 @@ def _far_out(values: np.ndarray, replicated: np.ndarray) -> np.ndarray:
 
 def reproduced(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     """Whether data sets drawn from the posterior look like the data."""
-    few = posterior.draws and np.prod(posterior.shape) < LEAST
-    if posterior.table is None or few or not np.isfinite(table["mean"]).all():
+    point = posterior.draws and np.prod(posterior.shape) == 1
+    if point or not np.isfinite(table["mean"]).all():
+        return
+    if lacking := unlooked("predictive checks", posterior, LEAST if posterior.draws else 1):
+        yield lacking
         return
     if QUICK * posterior.table.x.numel() > CHEAP:
         yield Finding("predictive checks", "note", "not looked at: rows times columns are many.", "Call posterior.check().")

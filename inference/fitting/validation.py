@@ -14,7 +14,7 @@ from ..missing import any_missing
 from ..objective import Objective
 from ..pair import Pair
 from ..program import Values
-from ..rows.table import Table, fit_for
+from ..rows.table import Table, fit_for, in_order
 from ..run import seeded
 
 
@@ -48,7 +48,8 @@ class Validation:
 
 
 def hold_out(pair: Pair, table: Table, validation: Any, streamed: bool = False) -> tuple[Table, Table | None]:
-    """The rows to fit and those to hold out: a fraction of `table` drawn at random, or a table of their own; None holds none out.
+    """The rows to fit and those to hold out: a fraction of `table` drawn at random, or a table of their own, whose columns are matched
+    by name; None holds none out.
 
     Raises:
         ValueError: the fraction is not between 0 and 1, or leaves no row on one side; what `rows_for` and the pair raise.
@@ -57,6 +58,8 @@ def hold_out(pair: Pair, table: Table, validation: Any, streamed: bool = False) 
         return table, None
     if not isinstance(validation, Real) or isinstance(validation, bool):
         held = rows_for(pair, validation)
+        if held.frame and table.frame and (held.variables or not pair.any_length):
+            held = in_order(held, table.names)
         fit_for(held, pair.columns)
         pair.check(held, fitting=False)
         if held.x.shape[1:] != table.x.shape[1:]:

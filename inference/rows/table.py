@@ -214,6 +214,18 @@ def _rounded(array: np.ndarray, x: Tensor, columns: list[str]) -> str | None:
     )
 
 
+def in_order(table: Table, fitted: list[str]) -> Table:
+    """The table with its columns, which have names, in the order of those `fitted`. Raises ValueError for one that is none of these."""
+    found = table.names
+    if found == fitted or len(found) != len(fitted):
+        return table
+    strange = [c for c in found if c not in fitted]
+    if strange:
+        raise ValueError(f"column {strange[0]!r} is not one that was fitted ({', '.join(fitted)}); rename it, or hand in an array")
+    x = table.x[..., [found.index(c) for c in fitted]]
+    return replace(table, x=x, variables=fitted) if table.variables else replace(table, x=x, columns=fitted)
+
+
 def fit_for(table: Table, columns: list[str] | None) -> None:
     """Refuse rows to be fitted of which too much was rounded away; and a DataFrame whose columns are not those that a pair was made
     for, in their order. Raises ValueError that names the column."""

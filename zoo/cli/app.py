@@ -18,7 +18,10 @@ app = typer.Typer(
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where in the code a mistake was noticed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, as `zoo show` names it; may be given again.")]
+Set = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter as `zoo show` names it, lists with commas; may be given again."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 unless the posterior can be believed.")]
 
 

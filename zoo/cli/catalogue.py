@@ -33,7 +33,7 @@ def show(
     as_json: Json = False,
     traceback: Traceback = False,
 ) -> None:
-    """A pair's card: its story, graph, hyperparameters and costs. How to use it, too, and what its calibration says."""
+    """A pair's card: its story, graph, hyperparameters, limits and costs. How to use it, too, and what its calibration says."""
     from .. import cards
 
     if as_json:

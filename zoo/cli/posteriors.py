@@ -35,6 +35,9 @@ def compare(
     """Saved posteriors side by side: which predicts best. With differences, stacking weights, and whether each is to be believed."""
     import inference
 
+    if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
+        given = ", ".join(map(str, folders))
+        raise ValueError(f"{given}: name two folders or more that `zoo fit` wrote, each of them once")
     names = [folder.resolve().name for folder in folders]
     names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     table = inference.compare({name: inference.load(folder) for name, folder in zip(names, folders, strict=True)})

@@ -70,4 +70,4 @@ def _parsed(kind: Any, text: str) -> Any:
     except ValidationError as error:
         if error.errors()[0]["type"] != "json_invalid":
             raise
-    return kind.validate_python(text)
+    return kind.validate_python([word.strip() for word in text.split(",")] if "," in text else text)

@@ -44,11 +44,11 @@ def check(
 
     from .. import registry, strangers
 
-    cls = strangers.imported(pair) if ":" in pair else registry.find(pair)
+    cls = strangers.imported(pair) if ":" in pair else strangers.registered(pair)
     table = None if data is None else rows(data, columns)
     made = registry.made(cls, table, given(cls, pair, set_))
     tell = (lambda _: None) if as_json else lambda name: typer.echo(f"   {name}", err=True)
-    found = examine(made, strangers.simulated(made) if table is None else strangers.few(table), quick=quick, tell=tell)
+    found = examine(made, strangers.simulated(made) if table is None else strangers.few(made, table), quick=quick, tell=tell)
     if as_json:
         faults = [{"check": f.check, "severity": f.severity, "says": f.says, "where": f.where and str(f.where)} for f in found.faults]
         echo_json({"ok": found.ok, "verdict": found.verdict, "faults": faults, "passed": found.passed, "skipped": found.skipped})

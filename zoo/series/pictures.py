@@ -26,7 +26,7 @@ def states(posterior: "Posterior") -> Figure:
     figure = Figure(figsize=(9, 2.6 * len(values)), layout="constrained")
     grid = figure.subplots(2 * len(values), 1, squeeze=False, sharex=True, height_ratios=(3, 1) * len(values))[:, 0]
     for n, (series, bands) in enumerate(zip(values, probabilities, strict=True)):
-        _series(grid[2 * n], series, bands.argmax(1), str(posterior.table.index[n]))
+        _series(grid[2 * n], series, bands.argmax(1), _name(posterior, n))
         _bands(grid[2 * n + 1], bands)
     _steps(grid[-1], posterior.table.columns[: x.shape[1]])
     return figure
@@ -46,12 +46,17 @@ def chains(posterior: "Posterior") -> Figure:
     ratios = (3, *[1] * count) * len(values)
     grid = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0].reshape(len(values), 1 + count)
     for n, (first, *others) in enumerate(grid):
-        _series(first, values[n], probabilities[n, :, 0].argmax(1), str(posterior.table.index[n]))
+        _series(first, values[n], probabilities[n, :, 0].argmax(1), _name(posterior, n))
         for m, axes in enumerate(others):
             _bands(axes, probabilities[n, :, m])
             axes.set_ylabel(f"chain {m}")
     _steps(grid[-1, -1], posterior.table.columns[: x.shape[1]])
     return figure
+
+
+def _name(posterior: "Posterior", series: int) -> str:
+    """What a series is called beside others."""
+    return str(posterior.table.index[series]) if len(posterior.table) > 1 else ""
 
 
 def _series(axes: Axes, series: np.ndarray, states: np.ndarray, name: str) -> None:
@@ -82,7 +87,7 @@ def numbers(posterior: "Posterior") -> Figure:
     figure = Figure(figsize=(9, 3.2 * len(x)), layout="constrained")
     grid = figure.subplots(2 * len(x), 1, squeeze=False, sharex=True, height_ratios=(3, 2) * len(x))[:, 0]
     for n, axes in enumerate(grid[::2]):
-        _signal(axes, *(v[n].reshape(x.shape[1], -1).cpu().numpy() for v in (x, signal)), str(posterior.table.index[n]))
+        _signal(axes, *(v[n].reshape(x.shape[1], -1).cpu().numpy() for v in (x, signal)), _name(posterior, n))
         _states(grid[2 * n + 1], *(moment[n].cpu().numpy() for moment in found))
     _steps(grid[-1], posterior.table.columns[: x.shape[1]])
     return figure

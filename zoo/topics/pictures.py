@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import pdist, squareform
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def topics(posterior: "Posterior") -> Figure:
         panel.barh(words["word"], words["probability"], xerr=words["sd"], color=f"C{topic % 10}", error_kw={"elinewidth": 0.8})
         panel.set_title(f"topic {topic}: {share[topic]:.1%}", fontsize=8)
         panel.tick_params(labelsize=7)
+        panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.spines[["top", "right"]].set_visible(False)
     for panel in panels[len(first) + 1 :]:
         panel.set_axis_off()
