@@ -26,7 +26,14 @@ from inference.recipe import Recipe
 from .side import apart
 
 SPREADS = {"ring": 0.02, "grid": 0.05}
-STEPS = {"ring": 4000, "grid": 12_000}
+# Of pairs fitted to them: steps, and the critic's haste. An encoder that is to invert the generator is longer in the learning: after 4000
+# steps of a ring `bigan` had 88 to 94% of ten starts' rows near a mode, after 6000 95 to 96% of five.
+FITS = {
+    ("gan", "ring"): (4000, 1.0),
+    ("bigan", "ring"): (6000, 1.0),
+    ("gan", "grid"): (12_000, 1.0),
+    ("bigan", "grid"): (16_000, 2.0),
+}
 WIDE = {"hidden": [128, 128, 128], "critic_hidden": [128, 128, 128], "network": "residual", "noise": 1e-3}
 
 
@@ -55,13 +62,13 @@ def near(new: Tensor, modes: Tensor, spread: float) -> tuple[int, float]:
     return len(which[close].unique()), float(close.double().mean())
 
 
-def modes_found(name: str, data: str, starts: int, steps: int) -> dict[str, Any]:
+def modes_found(name: str, data: str, starts: int, steps: int, haste: float = 1.0) -> dict[str, Any]:
     """Of fits of the pair `name`, of each start: modes that are there, and the share of rows near one; and seconds of all."""
     x, modes = {"ring": ring, "grid": grid}[data](10_000, 0)
     begin = time.perf_counter()
     torch.manual_seed(0)
     pair = zoo.create(name, x, **WIDE)
-    make = partial(Adversarial, penalty=0.02, cooling=steps)
+    make = partial(Adversarial, penalty=0.02, cooling=steps, haste=haste)
     objective, values = guides.starts(Program(pair, x), None, [x] * starts, make)
     fits = fit_batch(objective, values, x, Recipe(steps, 256, 0.003, "RMSprop", "cosine"))
     seconds, found = time.perf_counter() - begin, []
@@ -89,12 +96,12 @@ def neighbours(name: str, steps: int) -> dict[str, float]:
 def main(quick: bool) -> None:
     """Print both."""
     starts, cut = (2, 10) if quick else (5, 1)
-    for data, steps in {data: steps // cut for data, steps in STEPS.items()}.items():
-        for name in ("gan", "bigan"):
-            found = apart(modes_found, name=name, data=data, starts=starts, steps=steps)
-            near = ", ".join(f"{100 * share:.1f}%" for share in found["near"])
-            said = f"modes {found['modes']}, {near} near one, {found['seconds']:.0f} s of all"
-            print(f"{name} of a {data}, {starts} starts, {steps} steps: {said}", flush=True)
+    for (name, data), (whole, haste) in FITS.items():
+        steps = whole // cut
+        found = apart(modes_found, name=name, data=data, starts=starts, steps=steps, haste=haste)
+        near = ", ".join(f"{100 * share:.1f}%" for share in found["near"])
+        said = f"modes {found['modes']}, {near} near one, {found['seconds']:.0f} s of all"
+        print(f"{name} of a {data}, {starts} starts, {steps} steps: {said}", flush=True)
     for name in ("bigan", "autoencoder"):
         found = apart(neighbours, name=name, steps=16_000 // cut)
         print(f"{name}'s codes of digits: 1-NN {100 * found['1-NN']:.1f}%, {found['seconds']:.0f} s", flush=True)

@@ -38,7 +38,11 @@ def machine(weights: np.ndarray, visible: np.ndarray, hidden: np.ndarray, center
 
 
 def ours(places: int) -> dict[str, Any]:
-    """log Z of CD25(500), what holds it, nats for a test digit, and seconds."""
+    """log Z of CD25(500), what holds it, nats for a test digit, and seconds.
+
+    A pixel of a test digit is drawn, to be on as often as it is bright: at the published log Z such digits come to the published nats
+    (-86.27 to -86.42 by three draws), and those with pixels on above a half to -69.90.
+    """
     found, test = np.load(FOLDER / "rbm" / "mnistvh_CD25.npz"), images("t10k")
     posterior, shift = machine(found["W"], found["a"], found["b"], images("train").mean(0).clip(0.001, 0.999))
     begin = time.perf_counter()
