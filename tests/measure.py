@@ -56,12 +56,10 @@ def _off(oracle: Any, name: str, case: Any) -> float:
 def _calibration(name: str, oracle: Any) -> dict[str, Any] | None:
     case = next(case for case in oracle.cases() if not np.isnan(case.x).any())
     pair = zoo.create(name, **case.hyperparameters)
-    if pair.undirected:
-        return None  # no data sets can be simulated whose density is known
-    try:
-        found = inference.calibrate(pair, rows=torch.as_tensor(case.x), simulations=SIMULATIONS, steps=1500, particles=4, compile=False)
-    except TypeError:
-        return None  # what rows share is a point, and has no posterior to calibrate
+    # No data sets can be simulated whose density is known; or what rows share is a point, and has no posterior to calibrate.
+    if pair.undirected or not contract.Subject(pair, torch.as_tensor(case.x)).program.parameters:
+        return None
+    found = inference.calibrate(pair, rows=torch.as_tensor(case.x), simulations=SIMULATIONS, steps=1500, particles=4, compile=False)
     doubts = [f"{f.name}: {f.evidence}" for f in found.findings if f.severity in ("failure", "warning")]
     return {"title": f"{found.title}, of {len(case.x)} rows each ({case.id})", "verdict": found.verdict, "doubts": doubts}
 

@@ -6,7 +6,7 @@ import torch._inductor
 from torch.func import functionalize, grad_and_value, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from inference.graphs.compiling import compiled
+from inference.graphs.compiling import alike, compiled
 from inference.graphs.graph import batched, graph_of, traced
 from inference.graphs.tracing import written
 
@@ -96,6 +96,17 @@ def test_a_function_with_a_gradient_of_its_own_is_traced(caplog):
         assert torch.equal(grads, torch.full((4,), 3.0))
         torch.testing.assert_close(value.sum(), 2 * x.sum())
     assert not caplog.records
+
+
+def test_a_mistake_is_one_where_the_program_compares_its_data():
+    def counted(x: torch.Tensor, weights: torch.Tensor) -> list[torch.Tensor]:
+        return [((x == 3) * weights).sum() * 1e6]
+
+    given = [torch.tensor([3.0, 3.0, 1.0]), torch.ones(3)]
+    assert alike(counted, counted, given)
+    assert not alike(lambda *g: [0.2 * counted(*g)[0]], counted, given)
+    with pytest.raises(ValueError, match="zip"):
+        alike(lambda *g: [*counted(*g), *g], counted, given)
 
 
 def test_a_constant_that_is_changed_in_place_is_the_same_at_every_call():

@@ -143,3 +143,12 @@ def test_rows_that_never_stay_have_the_dirichlet_density():
 def test_bad_input_is_refused_at_the_door(x, given, said):
     with pytest.raises(ValueError, match=said):
         zoo.create("hsmm", x, **given)
+
+
+@pytest.mark.parametrize("emission", [{}, {"covariance": "diag"}, {"emission": "mixture"}])
+def test_what_follows_a_complete_series_is_what_an_unseen_end_would_be(emission):
+    x = torch.tensor([0.1, -0.2, 0.0, 5.1, 4.8, 5.2, 5.0, 0.2, 0.1, -0.1])[None]
+    fit = inference.svi(zoo.create("hsmm", x, states=2, longest=4, **emission), x, steps=50, draws=20, compile=False, progress=False)
+    ahead = fit.forecast(x, steps=3, samples=8000).states
+    unseen = fit.encode(torch.cat([x, torch.full((1, 3), torch.nan)], 1))[:, -3:]
+    torch.testing.assert_close(ahead, unseen, rtol=0, atol=4 * 0.5 / 8000**0.5)

@@ -137,7 +137,7 @@ def test_a_guides_own_tail_is_not_blamed_on_rows():
     assert (narrow.loo().pareto_k > 0.7).any()
     found = finding(narrow)
     assert found.severity == "note"
-    assert "the guide's own" in found.evidence
+    assert "the tails of the guide" in found.evidence
     exact = by_guide(Location(width=50.0), with_outlier(), location(Location(width=50.0), with_outlier()))
     assert finding(exact).severity == "warning"
 
@@ -249,3 +249,11 @@ def test_it_is_the_ratio_of_evidences_of_a_mixture_of_one():
     found = inference.svi(pair, x, steps=1, draws=20_000, progress=False, compile=False, device="cpu").loo()
     others = [oracle.log_evidence(pair, torch.cat([x[:i], x[i + 1 :]])) for i in range(12)]
     np.testing.assert_allclose(found.elpd_i, oracle.log_evidence(pair, x) - np.array(others), atol=0.03)
+
+
+def test_rows_whose_labels_have_a_name_are_judged_too():
+    x = rows(8)
+    told = pd.DataFrame(x.numpy(), pd.Index([f"r{i}" for i in range(8)], name="station"), ["x"])
+    fit = dataclasses.replace(by_chains(PAIR, x), table=as_table(told))
+    assert list(fit.loo().pareto_k["row"].values) == list(told.index)
+    assert finding(fit)

@@ -172,6 +172,13 @@ def test_what_may_be_out_of_range_is_torchs_to_look_up():
         routine(torch.full((4,), 9.0, dtype=torch.double))
 
 
+def test_systems_of_batches_that_differ_are_torchs_to_solve():
+    given = SQUARE, torch.stack([A, B])
+    routine = _routine(lambda a, b: torch.linalg.solve_ex(a, b)[0] + torch.linalg.solve_ex(a, b.mT, left=False)[0].mT, *given)
+    assert len(routine.foreign) == 2
+    torch.testing.assert_close(routine(*given)[0], torch.linalg.solve(given[0], given[1]) + torch.linalg.solve(given[0].mT, given[1]))
+
+
 @pytest.mark.parametrize("function", [lambda x: (x > 0).long() ** 2, lambda x: x.view(torch.int64)])
 def test_rare_forms_of_what_c_knows_are_refused(function):
     with pytest.raises(Unsupported):

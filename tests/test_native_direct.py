@@ -9,7 +9,7 @@ from torch.library import custom_op
 import zoo
 from inference.graphs.graph import graph_of
 from inference.graphs.unconstrained import Flat
-from inference.native.direct import called_from_c
+from inference.native.direct import _sizes, called_from_c
 from inference.native.emitter import decompositions
 from inference.native.routine import Routine
 from inference.program import Program
@@ -33,17 +33,17 @@ def _(rows: Tensor, by: Tensor, times: int, asked: bool) -> tuple[Tensor, Tensor
 
 
 def _loops(rows, by, out, sums, sizes):
-    shapes = carray(sizes, 8)
-    rows, out = carray(rows, (shapes[0], shapes[1])), carray(out, (shapes[3], shapes[4]))
-    by, sums = carray(by, shapes[2]), carray(sums, shapes[5])
-    for n in range(shapes[0]):
-        for d in range(shapes[1]):
-            out[n, d] = shapes[6] * by[n] * rows[n, d]
-        if shapes[7] != 0:
+    told = carray(sizes, 5)
+    count, dim, some, times, asked = told[0], told[1], told[2], told[3], told[4] != 0
+    rows, out, by, sums = carray(rows, (count, dim)), carray(out, (count, dim)), carray(by, count), carray(sums, some)
+    for n in range(count):
+        for d in range(dim):
+            out[n, d] = times * by[n] * rows[n, d]
+        if asked:
             sums[n] = rows[n].sum()
 
 
-called_from_c(_scaled, (1, 0, 1, 0), lambda: _loops)
+called_from_c(_scaled, "nd n -> nd m", lambda: _loops)
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -56,6 +56,12 @@ def test_loops_are_called_in_place_of_the_operator(batch, dtype, asked):
     assert not routine.foreign
     for found, truth in zip(routine(*given), _scaled(given[0] + 1, given[1], 3, asked), strict=True):
         torch.testing.assert_close(found, truth)
+
+
+def test_axes_that_do_not_agree_are_refused():
+    assert _sizes("nk nkk -> n mk", [(2, 3, 4), (6, 4, 4), (2, 3), (0,)]) == {"n": 6, "k": 4, "m": 0}
+    with pytest.raises(ValueError, match="k is 4 and 5"):
+        _sizes("nk nkk", [(6, 4), (6, 4, 5)])
 
 
 @pytest.mark.parametrize("name", SERIES)

@@ -60,8 +60,10 @@ class HiddenMarkovModel(SwitchingPair):
         - How long a visit lasts is geometric: likeliest one step, whatever its mean. For visits of a typical length take `hsmm`.
         - The number of states is not inferred: fit several, and hold them side by side by `inference.compare`.
         - Steps are equally spaced: where times are irregular, put them on a grid with `NaN` in between.
-        - Columns are independent given the state, but for `gaussian` with a `full` or `tied` covariance.
-        - On `earthquakes` (three states, poisson) the guide's sds of rates came to 0.65 to 0.75 of those of NUTS, and the report said so.
+        - Columns are independent given the state, but for `mixture`, and `gaussian` with a `full` or
+          `tied` covariance.
+        - On `earthquakes` (three states, poisson) the guide's sds of rates came to 0.65 to 0.75 of those of NUTS, which the
+          report names for some seeds only.
 
     Arguments:
         states: K, how many states.

@@ -46,7 +46,7 @@ class HiddenSemiMarkovModel(SwitchingPair):
     Limits:
         - No visit lasts longer than `longest`: one that does is cut up, with a visit to another state in between. Two visits of 120 steps
           were told as ten with `longest=50`, and as two with 150.
-        - A step of a fit costs time in proportion to `longest`.
+        - A step of a fit costs more time and memory the greater `longest` is: on `earthquakes` 3.4 ms at 10, 6.8 ms at 400.
         - There are no covariates, and the number of states is not inferred.
         - One series has few visits to learn the law of their length by. On `earthquakes` (three states, poisson) the guide's sds of rates
           came to 0.65 to 0.8 of those of NUTS, and no finding named it.

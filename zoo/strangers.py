@@ -80,8 +80,10 @@ def drawn(pair: "Pair", seed: int = 0) -> "Table":
 
 
 def few(pair: "Pair", rows: object) -> "Table":
-    """The first of the rows as `pair` reads them, complete ones, of which series have no gap and the length of the longest: enough to
-    check it on. Raises ValueError where fewer than two are complete."""
+    """The first of the rows without holes, as `pair` reads them, enough to check it on; series without a gap, as long as the longest.
+
+    Raises ValueError where there are fewer than two.
+    """
     import torch
 
     from inference.covariates import rows_for

@@ -26,7 +26,8 @@ def elpd_data(
 ) -> arviz_stats.ELPDData:
     """From log density, effective parameters and k-hat of each of the points (point,), which lie along `axis` and have `labels`."""
     elpd, se, p, _ = array_stats.loo_summary(elpd_i, p_i)
-    by_point = partial(xr.DataArray, dims=axis, coords={axis: labels})
+    # A named index would name an axis of its own.
+    by_point = partial(xr.DataArray, dims=axis, coords={axis: np.asarray(labels)})
     count = int(np.prod(posterior.shape))
     limit = trusted_up_to(count)
     return ELPD(

@@ -75,7 +75,7 @@ def left_out(posterior: "Posterior", table: pd.DataFrame) -> Iterator[Finding]:
     k = khat(posterior) if found.approx_posterior else 0.0
     if k > 0.5:
         advice = "Judge rows by mcmc" + (", or posterior.resampled()." if k <= limit else ".")
-        yield Finding("left out", "note", f"{text}, to which the guide's own adds.", advice)
+        yield Finding("left out", "note", f"{text}, to which the tails of the guide add theirs.", advice)
     else:
         advice = "Look at these rows; a distribution with heavier tails is moved less by single rows."
         yield Finding("left out", "warning", f"{text}: without them the posterior is another.", advice)

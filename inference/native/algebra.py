@@ -152,13 +152,16 @@ def solved(w: Writer, a: Value, b: Value, *, upper: bool, left: bool = True, uni
 
 
 def lu_solved(w: Writer, a: Value, b: Value, *, left: bool = True, check_errors: bool = False) -> list[Value]:
-    """X with a @ X = b, the factors of `a` with its rows exchanged, these exchanges, and the first pivot that is zero, or 0."""
-    if b.shape == a.shape[:-1]:
-        found, *factors = lu_solved(w, a, shaping.unsqueeze(w, b, -1), left=left)
+    """X with a @ X = b, the factors of `a` with its rows exchanged, these exchanges, and the first pivot that is zero, or 0.
+
+    NotImplemented where batches differ, or X is on the left.
+    """
+    if left and b.shape == a.shape[:-1]:
+        found, *factors = lu_solved(w, a, shaping.unsqueeze(w, b, -1))
         return [shaping.squeeze(w, found, -1), *factors]
     *batch, n, columns = b.shape
     if not left or a.shape != (*batch, n, n):
-        raise Unsupported("systems whose unknowns stand on the left, or of other batches")
+        return NotImplemented
     lu, out = w.room(a.shape, a.dtype), w.room(b.shape, b.dtype)
     pivots, told = w.room((*batch, n), torch.int32), w.room(tuple(batch), torch.int64)
     w.store(lu, a)

@@ -105,11 +105,12 @@ class Source:
             if found is not None:
                 return found
         rule = RULES.get(packet)
-        if rule is None or (packet in PLACED and not _fixed_places(node)):
+        known = rule is not None and not (packet in PLACED and not _fixed_places(node))
+        result = rule(self._writer, like, *args, **kwargs) if known else NotImplemented
+        if result is NotImplemented:
             made, result = foreign.call(self._writer, node, args, kwargs, f"call{len(self.calls)}")
             self.calls.append(made)
-            return result
-        return rule(self._writer, like, *args, **kwargs)
+        return result
 
 
 def _uses(graph: fx.GraphModule) -> Counter:

@@ -54,9 +54,9 @@ def call(w: Writer, node: fx.Node, args: tuple, kwargs: dict[str, Any], place: s
     likes = [found] if isinstance(found, Tensor) else list(found)
     made = [w.room(tuple(like.shape), like.dtype) for like in likes]
     result = made[0] if isinstance(found, Tensor) else made
-    if offered(target):
+    others = [leaf for leaf in leaves if not isinstance(leaf, Value)]
+    if offered(target, others):
         tensors = [*given, *made]
-        others = [leaf for leaf in leaves if not isinstance(leaf, Value)]
         direct = Direct(target, [v.shape for v in tensors], [v.dtype for v in tensors], others)
         _call_loops(w, direct, tensors, place)
         return direct, result

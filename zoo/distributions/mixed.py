@@ -5,6 +5,8 @@ from pyro.distributions import Categorical, TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
+from inference.missing import known_missing
+
 from .gaussian import DiagonalGaussian
 
 
@@ -37,7 +39,10 @@ class Mixed(TorchDistribution):
 
     def fill(self, value: Tensor) -> Tensor:
         """`value` (*batch, D) with a draw of what is missing given what is seen of the row."""
-        return torch.where(value.isnan(), self._drawn(self.log_components(value)), value)
+        # Some is missing, whatever is known of the rows that were fitted.
+        with known_missing(True):
+            logits = self.log_components(value)
+        return torch.where(value.isnan(), self._drawn(logits), value)
 
     def log_components(self, value: Tensor) -> Tensor:
         """(*batch, M) log p(component, what is seen of the row)."""

@@ -69,7 +69,7 @@ def _loops() -> Callable[..., None]:
     return evidence_at
 
 
-called_from_c(_evidence, (*DIMS, 0, *DIMS), _loops)
+called_from_c(_evidence, "nk nkk nk ndk nd ntd -> n mk mkk mk mdk md mtd", _loops)
 
 
 @_evidence.register_fake

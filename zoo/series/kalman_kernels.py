@@ -61,9 +61,9 @@ def evidence_at(
     x_grad: Any,
     sizes: Any,
 ) -> None:
-    """`evidence` of all series, for `inference.native`: pointers to each tensor, and to their shapes and `gradient`."""
-    shapes = carray(sizes, 32)
-    series, states, steps, columns, some = shapes[0], shapes[1], shapes[13], shapes[14], shapes[16]
+    """`evidence` of all series, for `inference.native`: pointers to each tensor, and to sizes and `gradient`."""
+    told = carray(sizes, 6)
+    series, states, columns, steps, asked, gradient = told[0], told[1], told[2], told[3], told[4], told[5] != 0
     given = (
         carray(start, (series, states)).astype(np.float64),
         carray(transition, (series, states, states)).astype(np.float64),
@@ -73,14 +73,14 @@ def evidence_at(
         carray(x, (series, steps, columns)).astype(np.float64),
     )
     grads = (
-        np.empty((some, states)),
-        np.empty((some, states, states)),
-        np.empty((some, states)),
-        np.empty((some, columns, states)),
-        np.empty((some, columns)),
-        np.empty((some, steps, columns)),
+        np.empty((asked, states)),
+        np.empty((asked, states, states)),
+        np.empty((asked, states)),
+        np.empty((asked, columns, states)),
+        np.empty((asked, columns)),
+        np.empty((asked, steps, columns)),
     )
-    evidence(0, series, *given, shapes[31] != 0, carray(logs, series), grads)
+    evidence(0, series, *given, gradient, carray(logs, series), grads)
     carray(start_grad, grads[0].shape)[:] = grads[0]
     carray(transition_grad, grads[1].shape)[:] = grads[1]
     carray(drift_grad, grads[2].shape)[:] = grads[2]

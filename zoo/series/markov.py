@@ -10,8 +10,8 @@ Every function takes logarithms, whose batch shapes broadcast:
 - emission: (*batch, T, K) of what is seen at a step, given the state. Where nothing is seen, in a gap or past a series' end, it is
   zero and changes nothing.
 
-On the CPU they run as compiled loops (`markov_kernels`; of many series side by side: `markov_lanes`). Elsewhere the evidence and the
-filter are parallel scans (`markov_scan`), and paths are found on the CPU.
+On the CPU they run as compiled loops (`markov_kernels`; of many series side by side, `markov_lanes`; `markov_loops` chooses). Elsewhere
+the evidence and the filter are parallel scans (`markov_scan`), and paths are found on the CPU.
 """
 
 from collections.abc import Callable
@@ -74,12 +74,12 @@ def _forward_backward(start: Tensor, transition: Tensor, emission: Tensor, gradi
 
 
 def _loops() -> Callable[..., None]:
-    from .markov_loops import at_addresses
+    from .markov_loops import forward_backward_at
 
-    return at_addresses
+    return forward_backward_at
 
 
-called_from_c(_forward_backward, (1, 3, 2, 0, 2, 3), _loops)
+called_from_c(_forward_backward, "nk nskk ntk -> n mtk mskk", _loops)
 
 
 @_forward_backward.register_fake

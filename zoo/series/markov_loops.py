@@ -38,19 +38,18 @@ def forward_backward(
             _one_by_one(n, n + 1, start, transition, emission, gradient, evidence, smoothed, counts)
 
 
-def at_addresses(start: Any, transition: Any, emission: Any, evidence: Any, smoothed: Any, counts: Any, sizes: Any) -> None:
-    """The same of all series, for `inference.native`: pointers to each tensor, to their shapes and to `gradient`."""
-    shapes = carray(sizes, 18)
-    series, moves, steps, states = shapes[0], shapes[3], shapes[7], shapes[8]
-    some, others = shapes[10], shapes[13]
+def forward_backward_at(start: Any, transition: Any, emission: Any, evidence: Any, smoothed: Any, counts: Any, sizes: Any) -> None:
+    """The same of all series, for `inference.native`: pointers to each tensor, and to sizes and `gradient`."""
+    told = carray(sizes, 6)
+    series, states, moves, steps, asked, gradient = told[0], told[1], told[2], told[3], told[4], told[5] != 0
     forward_backward(
         0,
         series,
         carray(start, (series, states)),
         carray(transition, (series, moves, states, states)),
         carray(emission, (series, steps, states)),
-        shapes[17] != 0,
+        gradient,
         carray(evidence, series),
-        carray(smoothed, (some, steps, states)),
-        carray(counts, (others, moves, states, states)),
+        carray(smoothed, (asked, steps, states)),
+        carray(counts, (asked, moves, states, states)),
     )

@@ -65,9 +65,9 @@ def evidence_at(
     emission_grad: Any,
     sizes: Any,
 ) -> None:
-    """`evidence` of all series, for `inference.native`: pointers to each tensor, and to their shapes and `gradient`."""
-    shapes = carray(sizes, 31)
-    series, states, longest, steps, some = shapes[0], shapes[1], shapes[7], shapes[12], shapes[16]
+    """`evidence` of all series, for `inference.native`: pointers to each tensor, and to sizes and `gradient`."""
+    told = carray(sizes, 6)
+    series, states, longest, steps, asked, gradient = told[0], told[1], told[2], told[3], told[4], told[5] != 0
     given = (
         carray(start, (series, states)).astype(np.float64),
         carray(transition, (series, states, states)).astype(np.float64),
@@ -76,13 +76,13 @@ def evidence_at(
         carray(emission, (series, steps, states)).astype(np.float64),
     )
     grads = (
-        np.empty((some, states)),
-        np.empty((some, states, states)),
-        np.empty((some, states, longest)),
-        np.empty((some, states, longest)),
-        np.empty((some, steps, states)),
+        np.empty((asked, states)),
+        np.empty((asked, states, states)),
+        np.empty((asked, states, longest)),
+        np.empty((asked, states, longest)),
+        np.empty((asked, steps, states)),
     )
-    evidence(0, series, *given, carray(lengths, series), shapes[30] != 0, carray(logs, series), grads)
+    evidence(0, series, *given, carray(lengths, series), gradient, carray(logs, series), grads)
     carray(start_grad, grads[0].shape)[:] = grads[0]
     carray(transition_grad, grads[1].shape)[:] = grads[1]
     carray(durations_grad, grads[2].shape)[:] = grads[2]

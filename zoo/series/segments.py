@@ -84,7 +84,7 @@ def _loops() -> Callable[..., None]:
     return evidence_at
 
 
-called_from_c(_evidence, (*DIMS, 0, 0, *DIMS), _loops)
+called_from_c(_evidence, "nk nkk nkl nkl ntk n -> n mk mkk mkl mkl mtk", _loops)
 
 
 @_evidence.register_fake

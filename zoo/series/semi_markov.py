@@ -69,9 +69,10 @@ class SemiMarkov(HiddenMarkov):
 
     def forecast(self, value: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """A draw of the states (*batch, steps) and values (*batch, steps, D) that follow the last step of which anything was seen."""
-        unseen = value.new_full((*value.shape[:-2], steps, value.shape[-1]), torch.nan)
+        *chain, seen = self._terms(value)
+        unseen = seen.new_zeros((*seen.shape[:-2], steps, seen.shape[-1]))
         following = self._last(value)[..., None] + 1 + torch.arange(steps, device=value.device)
-        states = self.paths(torch.cat([value, unseen], -2)).take_along_dim(following, -1)
+        states = segments.sample_paths(*chain, torch.cat([seen, unseen], -2)).take_along_dim(following, -1)
         return states, self._shown(states, value)
 
     @property

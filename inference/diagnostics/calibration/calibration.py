@@ -123,8 +123,8 @@ def calibrate(
     Raises:
         ValueError: fewer than 20 simulations or draws, an argument out of range, a model that cannot be simulated (an improper
             prior), simulated rows that the pair's `check` refuses (which is said), a posterior that has kept no rows.
-        TypeError: what is handed in is neither a pair nor a posterior, the model's rows are not whole, or the guide draws latents of
-            rows, so that what rows share is a point or not known by itself.
+        TypeError: what is handed in is neither a pair nor a posterior, the model's rows are not whole, what rows share is a point; or a
+            posterior's rows have latents that are not summed out, of which the truth is not known.
 
     References: Talts, Betancourt, Simpson, Vehtari & Gelman 2018, arXiv:1804.06788; Saeilynoja, Schmitt, Buerkner & Vehtari 2025,
     "Posterior SBC: simulation-based calibration checking conditional on data", arXiv:2502.03279; and those of `ranks`.
