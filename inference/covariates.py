@@ -3,6 +3,7 @@
 The user says how many there are, or what they are called: of a DataFrame they are then the columns of these names, wherever they stand.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from .pair import Pair
 from .rows.steps import Down, arranged, chosen, stepwise
-from .rows.table import Table, as_table
+from .rows.table import Table, as_table, label
+from .rows.times import comparable
 
 if TYPE_CHECKING:
     from .posterior import Posterior
@@ -67,8 +69,8 @@ def told_ahead(pair: Pair, table: Table, steps: int, given: Any) -> Tensor:
     """(rows, steps, C) the covariates of the steps that follow the series (rows, T, ...) of a table; C may be 0.
 
     given: (steps, C) or (rows, steps, C); a DataFrame of steps, of which other columns are not looked at where covariates have names, for
-    all series or, by an index of two levels, for each. Raises ValueError where they are lacking, not asked for, of another shape or not
-    finite.
+    all series or, by an index of two levels, for each. Raises ValueError where they are lacking, not asked for, of another shape, of other
+    times than those that come next, or not finite.
     """
     name, count = type(pair).__name__, pair.covariates
     if not count:
@@ -95,6 +97,8 @@ def _of_frame(pair: Pair, table: Table, given: pd.DataFrame | pd.Series) -> Tens
     frame, names = given.to_frame() if isinstance(given, pd.Series) else given, names_of(pair)
     ahead = stepwise(as_table(chosen(frame, names) if names else frame.iloc[:, -pair.covariates :]))
     if frame.index.nlevels == 1:
+        if isinstance(table.steps, Down) and table.steps.index.nlevels == 1:
+            _refuse_other_times(pair, table, ahead)
         return ahead.x[0]
     if not isinstance(table.steps, Down) or table.steps.index.nlevels == 1:
         return ahead.x
@@ -103,7 +107,36 @@ def _of_frame(pair: Pair, table: Table, given: pd.DataFrame | pd.Series) -> Tens
         raise ValueError(
             f"{type(pair).__name__}: given= says nothing of the series {lacking[0]!r}; give the steps to come of each, or of none"
         )
+    _refuse_other_times(pair, table, ahead)
     return ahead.x[ahead.index.get_indexer(table.index)]
+
+
+def _refuse_other_times(pair: Pair, table: Table, ahead: Table) -> None:
+    """Raise ValueError where steps told `ahead` have times, and these do not follow those of `table`. Steps that are counted, from 0 or 1,
+    are the next ones; and so are all where it is not known which times come next."""
+    after = table.steps.after(last_seen(pair, table.x).cpu().numpy(), ahead.x.shape[1])
+    told, due = (
+        pd.Series(
+            comparable(part.steps.index.get_level_values(-1)).to_numpy(),
+            pd.MultiIndex.from_arrays([part.index[part.steps.series], part.steps.step]),
+        )
+        for part in (ahead, replace(table, steps=after))
+    )
+    if told.dtype.kind != due.dtype.kind or _counted(told) or _counted(due):
+        return
+    due = due.reindex(told.index)
+    other = (due.notna() & (told != due)).to_numpy()
+    if other.any():
+        at = int(other.argmax())
+        raise ValueError(
+            f"{type(pair).__name__}: given= begins or goes on at {label(ahead.steps.index, at)}, where {due.iloc[at]} comes next; give the "
+            "steps that follow the last one seen, or number them from 0"
+        )
+
+
+def _counted(times: pd.Series) -> bool:
+    """Whether the times of (series, step) are no more than the steps' numbers."""
+    return times.dtype.kind in "iuf" and any((times == times.index.get_level_values(1) + first).all() for first in (0, 1))
 
 
 def last_seen(pair: Pair, x: Tensor) -> Tensor:

@@ -73,14 +73,21 @@ def test_a_forecast_goes_on_from_the_last_step_that_was_seen(panel):
 
 def test_what_comes_is_given_as_series_are(panel):
     frame = _panel()
-    days = pd.date_range("2001-01-13", periods=2)
-    ahead = pd.concat({"south": pd.DataFrame({"wind": [5.0, 6.0]}, days), "north": pd.DataFrame({"wind": [1.0, 2.0]}, days)})
+    north, south = (pd.date_range(f"2001-01-{day}", periods=2) for day in (13, 10))
+    ahead = pd.concat({"south": pd.DataFrame({"wind": [5.0, 6.0]}, south), "north": pd.DataFrame({"wind": [1.0, 2.0]}, north)})
     found = panel.forecast(frame, 2, given=ahead.assign(weather="fine"), samples=20)
     assert found.mean.loc["north", "wind"].tolist() == [1.0, 2.0]
     assert found.mean.loc["south", "wind"].tolist() == [5.0, 6.0]
     assert panel.forecast(frame, 2, given=ahead["wind"].loc["south"], samples=20).mean["wind"].tolist() == [5.0, 6.0] * 2
     assert panel.forecast(panel.table.x, 2, given=ahead, samples=20).mean[0, :, 2].tolist() == [5.0, 6.0]
-    for wrong, said in ((ahead.loc[["north"]], "says nothing of the series 'south'"), (ahead[:3], "cannot be missing")):
+    counted = ahead.set_index(pd.MultiIndex.from_product([["south", "north"], [1, 2]]))
+    assert panel.forecast(frame, 2, given=counted, samples=20).mean["wind"].tolist() == [1.0, 2.0, 5.0, 6.0]
+    late = ahead.rename(lambda day: day + pd.Timedelta(days=3) if day < north[0] else day, level=1)
+    for wrong, said in (
+        (ahead.loc[["north"]], "says nothing of the series 'south'"),
+        (ahead[:3], "cannot be missing"),
+        (late, "given= begins or goes on at .*2001-01-13.*, where 2001-01-10 00:00:00 comes next"),
+    ):
         with pytest.raises(ValueError, match=said):
             panel.forecast(frame, 2, given=wrong)
 
