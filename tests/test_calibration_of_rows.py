@@ -61,7 +61,7 @@ def test_chains_move_the_latents_of_rows_along():
 
 
 def test_of_topics_what_texts_share_is_ranked():
-    pair = zoo.create("lda", topics=2, vocabulary=3, concentration=1.0)
+    pair = zoo.create("lda", topics=2, vocabulary=3, concentration=1.0, topic_concentration=1.0)
     found = calibrate(pair, rows=torch.tensor([[3.0, 2.0, 1.0], [2.0, 2.0, 2.0]]), simulations=20, steps=50, **QUICK)
     shared = {f"topics[{k}, {v}]" for k in range(2) for v in range(3)}
     assert set(found.ranks) == {*shared, "log joint", "log likelihood"}

@@ -176,7 +176,7 @@ def test_rows_that_are_streamed_are_fitted(tmp_path):
     posterior = inference.svi(pair, mapped, batch=32, steps=60, device="cpu", compile=False)
     assert posterior.table is None
     assert posterior.score(wine()).isfinite().all()
-    assert [f.name for f in inference.diagnose(posterior).findings] == ["loss"]
+    assert [f.name for f in inference.diagnose(posterior).findings] == ["loss", "predictive checks"]
     assert inference.load(posterior.save(tmp_path / "saved")).generate(3).shape == (3, 13)
 
 
